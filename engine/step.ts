@@ -101,6 +101,11 @@ export interface StepContext {
   readonly threads: number;
   /** A folder for temporary files; gone after the attempt. */
   readonly scratch: string;
+  /**
+   * A folder shared by all steps of the cache for files derived from content alone (a checkpoint repacked for the
+   * runtime). Named by digest and layout version, made under a temporary name and renamed; may be deleted any time.
+   */
+  readonly derived: string;
   readonly checkpoint: {
     /** Folder of the newest complete checkpoint of this very key, or null. */
     load(): string | null;
