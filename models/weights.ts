@@ -21,6 +21,9 @@ export type Weight =
    * Block-quantised along `in`, in the layout of ONNX Runtime's MatMulNBits for a weight [N, K]:
    * data uint8 [N, K/blockSize, blockSize*bits/8] (low nibble first), scales float32 [N, K/blockSize],
    * zeroPoints uint8 [N, ceil(K/blockSize*bits/8)] packed likewise; without them the zero is 2^(bits-1).
+   * offsets float32 [N, K/blockSize]: added to every value of a block, value = (q - zero) * scale + offset. MatMulNBits
+   * has no such input (and its float zero points take a slow path and round): where they are present,
+   * y = MatMulNBits(x) + MatMul(sum of x over each block of K [rows, K/blockSize], offsets transposed). GGUF's Q4_1.
    */
   | {
       readonly kind: 'blocks';
@@ -30,6 +33,7 @@ export type Weight =
       readonly data: FileRange;
       readonly scales: FileRange;
       readonly zeroPoints: FileRange | null;
+      readonly offsets: FileRange | null;
     }
   /** bitsandbytes' 4-bit codes, high nibble first over the row-major flatten; absmax float32 per block. */
   | {
