@@ -33,6 +33,8 @@ export interface Provenance {
   readonly durationMs: number;
   /** Numerics class: runtime, device, architecture; null for steps without numerics. */
   readonly numericsClass: string | null;
+  /** The code it was made with, where `--accept code` took it for a step whose code has changed since. */
+  readonly acceptedCode?: string;
 }
 
 export interface StepResult {
