@@ -1,0 +1,155 @@
+// generate: a model answers prompts, or says how likely given texts are.
+
+import { defineStep } from '../../engine/step.ts';
+import type { JsonObject } from '../../schemas/json.ts';
+
+const samples = (params: JsonObject): boolean =>
+  (params['mode'] ?? 'text') === 'text' && Number(params['temperature'] ?? 0) > 0;
+
+export const generate = defineStep({
+  name: 'generate',
+  version: 1,
+  summary: 'Answers prompts with a model: free text, likelihoods of choices, or perplexity.',
+  params: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      mode: {
+        type: 'string',
+        enum: ['text', 'choices', 'perplexity'],
+        default: 'text',
+        description:
+          'text: new tokens after the prompt. choices: log-likelihood of every choice, as lm-evaluation-harness computes it. perplexity: log-probability of the completion, or of the whole text where there is none.',
+      },
+      max_new_tokens: {
+        type: 'integer',
+        minimum: 1,
+        default: 256,
+        description: 'Tokens to make at most (text).',
+      },
+      min_new_tokens: {
+        type: 'integer',
+        minimum: 0,
+        default: 0,
+        description: 'No end token before so many tokens (text).',
+      },
+      temperature: {
+        type: 'number',
+        minimum: 0,
+        default: 0,
+        description: 'Divides the logits before drawing; 0 takes the most likely token (text).',
+      },
+      top_k: {
+        type: 'integer',
+        minimum: 0,
+        default: 0,
+        description: 'Draw from the k most likely tokens, ties included; 0: from all (text).',
+      },
+      top_p: {
+        type: 'number',
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: 1,
+        description: 'Draw from the fewest tokens that hold this much probability (text).',
+      },
+      min_p: {
+        type: 'number',
+        minimum: 0,
+        maximum: 1,
+        default: 0,
+        description:
+          'Draw from tokens at least this many times as likely as the most likely one (text).',
+      },
+      repetition_penalty: {
+        type: 'number',
+        exclusiveMinimum: 0,
+        default: 1,
+        description: 'Makes tokens that were there before less likely; 1: off (text).',
+      },
+      no_repeat_ngram_size: {
+        type: 'integer',
+        minimum: 0,
+        default: 0,
+        description: 'No n-gram of this size twice; 0: off (text).',
+      },
+      stop: {
+        type: 'array',
+        items: { type: 'string', minLength: 1 },
+        default: [],
+        description: 'The text ends before the first of these strings (text).',
+      },
+      num_return_sequences: {
+        type: 'integer',
+        minimum: 1,
+        default: 1,
+        description: 'Answers to each prompt; more than one get the ids `<id>#0`, `<id>#1` ... (text).',
+      },
+      max_length: {
+        type: 'integer',
+        minimum: 2,
+        description:
+          'Tokens the model sees at once; default: what it was made for. Longer contexts lose their beginning.',
+      },
+      stride: {
+        type: 'integer',
+        minimum: 1,
+        description:
+          'Texts longer than max_length are read in windows that each score this many new tokens; default: half of max_length (perplexity).',
+      },
+      activations: {
+        type: 'string',
+        enum: ['auto', 'float', 'int8'],
+        default: 'auto',
+        description:
+          'How products with packed weights are computed: exactly, or with activations rounded to 8 bits (two to three times as fast). auto: as the model was quantised, else exactly.',
+      },
+      batch_tokens: {
+        type: 'integer',
+        minimum: 1,
+        description: 'Tokens of all rows in work at once; bounds memory. Default: by the size of the model.',
+        'x-mesa-effect': 'none',
+      },
+      device: {
+        type: 'string',
+        enum: ['auto', 'cpu', 'webgpu', 'cuda', 'coreml'],
+        default: 'auto',
+        description: 'Where to compute.',
+      },
+      allow_template_mismatch: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Use an adapter with prompts of another template than it was trained with. Otherwise that is an error.',
+      },
+    },
+  },
+  inputs: {
+    model: { kind: 'model' },
+    prompts: { kind: 'prompts' },
+    adapter: { kind: 'adapter', optional: true },
+  },
+  outputs: () => ({ predictions: 'predictions' }),
+  usesSeed: samples,
+  device: (params) => (params['device'] === 'auto' ? 'cpu' : String(params['device'] ?? 'cpu')),
+  check: (params) => {
+    const problems: { pointer: string; message: string; hint?: string }[] = [];
+    if ((params['mode'] ?? 'text') === 'text') {
+      if (Number(params['min_new_tokens'] ?? 0) > Number(params['max_new_tokens'] ?? 256)) {
+        problems.push({
+          pointer: '/min_new_tokens',
+          message: 'min_new_tokens is greater than max_new_tokens',
+        });
+      }
+      if (Number(params['num_return_sequences'] ?? 1) > 1 && !samples(params)) {
+        problems.push({
+          pointer: '/num_return_sequences',
+          message: 'several answers to a prompt need a temperature above 0: greedy ones are all equal',
+          hint: 'set temperature, for example 0.7',
+        });
+      }
+    }
+    return problems;
+  },
+  weight: 'model',
+  run: async (context) => (await import('./run.ts')).run(context),
+});
