@@ -1,0 +1,213 @@
+// The safetensors format: reading headers of files that may lie, and writing files tensor by tensor.
+// Offsets are checked against the file before anything is read or allocated; it knows nothing of models.
+// Format: https://github.com/huggingface/safetensors#format (u64 header length, JSON header, data without holes).
+
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import type { FileRange } from '../weights.ts';
+import { CheckpointError } from './error.ts';
+import { BinaryFile } from './file.ts';
+import { isRecord, parseJson } from './json.ts';
+
+/** Bytes per value. */
+export const safetensorsDtypes = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  U16: 2,
+  I16: 2,
+  F16: 2,
+  BF16: 2,
+  U32: 4,
+  I32: 4,
+  F32: 4,
+  U64: 8,
+  I64: 8,
+  F64: 8,
+} as const;
+export type SafetensorsDtype = keyof typeof safetensorsDtypes;
+
+export interface SafetensorsTensor {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  readonly data: FileRange;
+}
+
+export interface SafetensorsFile {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order of their bytes. */
+  readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
+}
+
+/** The limit of the reference implementation. */
+const maxHeaderBytes = 100_000_000;
+
+export const readSafetensorsHeader = (path: string): SafetensorsFile => {
+  using file = new BinaryFile(path);
+  if (file.size < 8)
+    throw new CheckpointError(path, `is no safetensors file: it has ${file.size} bytes`);
+  const prefix = file.read(0, 8);
+  const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+  if (headerBytes > maxHeaderBytes || headerBytes > file.size - 8)
+    throw new CheckpointError(
+      path,
+      `says its header has ${headerBytes} bytes, but the file has ${file.size}: truncated, or no safetensors file`,
+    );
+  const header = parseJson(path, file.read(8, headerBytes));
+  if (!isRecord(header)) throw new CheckpointError(path, 'has a header that is no JSON object');
+
+  const dataStart = 8 + headerBytes;
+  const found: SafetensorsTensor[] = [];
+  let metadata: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') metadata = readMetadata(path, entry);
+    else found.push(readEntry(path, name, entry, dataStart, file.size));
+  }
+  found.sort((a, b) => a.data.offset - b.data.offset || a.data.bytes - b.data.bytes);
+  let end = dataStart;
+  let previous = '';
+  for (const tensor of found) {
+    if (tensor.data.offset < end)
+      throw new CheckpointError(path, `overlaps ${previous}`, { tensor: tensor.name });
+    if (tensor.data.offset > end)
+      throw new CheckpointError(
+        path,
+        `starts ${tensor.data.offset - end} bytes after what precedes it; the format allows no holes`,
+        { tensor: tensor.name },
+      );
+    end = tensor.data.offset + tensor.data.bytes;
+    previous = tensor.name;
+  }
+  if (end !== file.size)
+    throw new CheckpointError(
+      path,
+      `has ${file.size - end} bytes after its last tensor: damaged header`,
+    );
+  return { path, metadata, tensors: new Map(found.map((tensor) => [tensor.name, tensor])) };
+};
+
+const readMetadata = (path: string, entry: unknown): Record<string, string> => {
+  if (!isRecord(entry)) throw new CheckpointError(path, 'has __metadata__ that is no object');
+  const metadata: Record<string, string> = {};
+  for (const [key, value] of Object.entries(entry)) {
+    if (typeof value !== 'string')
+      throw new CheckpointError(path, `has metadata ${JSON.stringify(key)} that is no string`);
+    metadata[key] = value;
+  }
+  return metadata;
+};
+
+const isDtype = (value: unknown): value is SafetensorsDtype =>
+  typeof value === 'string' && Object.hasOwn(safetensorsDtypes, value);
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+const readEntry = (
+  path: string,
+  tensor: string,
+  entry: unknown,
+  dataStart: number,
+  fileSize: number,
+): SafetensorsTensor => {
+  const fail = (message: string): never => {
+    throw new CheckpointError(path, message, { tensor });
+  };
+  if (!isRecord(entry)) return fail('its header entry is no object');
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (!isDtype(dtype)) return fail(`has the unknown dtype ${JSON.stringify(dtype)}`);
+  if (!Array.isArray(shape) || !shape.every(isSize))
+    return fail('has a shape that is no list of sizes');
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
+    return fail('has data_offsets that are no pair of offsets');
+  const [start, end] = offsets as [number, number];
+  if (start > end || dataStart + end > fileSize)
+    return fail(
+      `lies at bytes ${start} to ${end} of the data, but the file has ${fileSize - dataStart}: truncated or damaged`,
+    );
+  const bytes = (shape as number[]).reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
+  if (bytes !== end - start)
+    return fail(
+      `needs ${bytes} bytes for shape [${shape.join(', ')}] of ${dtype}, but has ${end - start}`,
+    );
+  return {
+    name: tensor,
+    dtype,
+    shape: shape as number[],
+    data: { path, offset: dataStart + start, bytes },
+  };
+};
+
+export interface SafetensorsEntry {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  /** The bytes in order, in pieces of any size; called once, when it is the tensor's turn. */
+  chunks(): Iterable<Uint8Array>;
+}
+
+/**
+ * Writes a whole file, holding one piece at a time. Tensors lie in the order of their value size (largest first, so
+ * that every one is aligned), then by name; the same input gives the same bytes. The file is on disk when it returns.
+ */
+export const writeSafetensors = (
+  path: string,
+  entries: Iterable<SafetensorsEntry>,
+  metadata: Readonly<Record<string, string>> = {},
+): void => {
+  const ordered = [...entries].sort(
+    (a, b) =>
+      safetensorsDtypes[b.dtype] - safetensorsDtypes[a.dtype] ||
+      (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
+  const header = new Map<string, unknown>();
+  if (Object.keys(metadata).length > 0)
+    header.set(
+      '__metadata__',
+      Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))),
+    );
+  const sizes: number[] = [];
+  let end = 0;
+  for (const { name, dtype, shape } of ordered) {
+    if (header.has(name)) throw new Error(`tensor ${name} is written twice`);
+    const bytes = shape.reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
+    header.set(name, { dtype, shape, data_offsets: [end, end + bytes] });
+    sizes.push(bytes);
+    end += bytes;
+  }
+  let text = Buffer.from(JSON.stringify(Object.fromEntries(header)));
+  // Spaces up to a multiple of 64, so that the data is aligned for any kernel that maps it.
+  const padding = (64 - ((8 + text.length) % 64)) % 64;
+  text = Buffer.concat([text, Buffer.alloc(padding, ' ')]);
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+
+  const descriptor = openSync(path, 'wx');
+  try {
+    writeAll(descriptor, prefix);
+    writeAll(descriptor, text);
+    for (const [index, entry] of ordered.entries()) {
+      let written = 0;
+      for (const chunk of entry.chunks()) {
+        writeAll(descriptor, chunk);
+        written += chunk.length;
+      }
+      if (written !== sizes[index])
+        throw new Error(`tensor ${entry.name}: ${written} bytes written, ${sizes[index]} declared`);
+    }
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+};
+
+const writeAll = (descriptor: number, bytes: Uint8Array): void => {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done);
+};
+
+/** The bytes of a typed array, for an entry's `chunks`. */
+export const bytesOf = (array: ArrayBufferView): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
