@@ -1,0 +1,72 @@
+// A model's tensors inside one graph: each is declared once, mapped from where it lies, and found by its Hugging Face
+// name. What is trained takes the place of what is stored (`substitutes`); nothing here knows what a tensor is for.
+
+import type { GraphBuilder } from '../tensor/builder.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Value } from '../tensor/graph.ts';
+import { findWeight } from './modules.ts';
+import type { FileRange, Weight, WeightSource } from './weights.ts';
+
+/** A checkpoint that lacks what the configuration promises. */
+export class MissingTensor extends Error {
+  override readonly name = 'MissingTensor';
+}
+
+export class ModelTensors {
+  readonly graph: GraphBuilder;
+  readonly source: WeightSource;
+  readonly #substitutes: ReadonlyMap<string, Value>;
+  readonly #declared = new Map<string, Value>();
+  readonly #floats = new Map<string, Value>();
+
+  /** `substitutes`: values (float32) that stand for weights of these names: graph inputs that are trained. */
+  constructor(
+    graph: GraphBuilder,
+    source: WeightSource,
+    substitutes: ReadonlyMap<string, Value> = new Map(),
+  ) {
+    this.graph = graph;
+    this.source = source;
+    this.#substitutes = substitutes;
+  }
+
+  has(name: string): boolean {
+    return this.#substitutes.has(name) || findWeight(this.source, name) !== undefined;
+  }
+
+  /** The value that stands for a trained weight. */
+  substitute(name: string): Value | undefined {
+    return this.#substitutes.get(name);
+  }
+
+  /** How a weight is stored. */
+  weight(name: string): Weight {
+    const weight = findWeight(this.source, name);
+    if (weight === undefined) throw new MissingTensor(`the checkpoint has no tensor ${name}`);
+    return weight;
+  }
+
+  /** A float tensor (norms, biases, embeddings) as float32. */
+  float(name: string): Value {
+    const trained = this.#substitutes.get(name);
+    if (trained !== undefined) return trained;
+    const weight = this.weight(name);
+    if (weight.kind !== 'float')
+      throw new MissingTensor(`${name} is stored as ${weight.kind}, where floats are needed`);
+    const known = this.#floats.get(name);
+    if (known !== undefined) return known;
+    const stored = this.mapped(name, weight.dtype, weight.shape, weight.data);
+    const value = this.graph.cast(stored, 'float32');
+    this.#floats.set(name, value);
+    return value;
+  }
+
+  /** An initialiser mapped from a file, declared once. */
+  mapped(name: string, dtype: DType, shape: readonly number[], data: FileRange): Value {
+    const known = this.#declared.get(name);
+    if (known !== undefined) return known;
+    const value = this.graph.external(name, dtype, shape, data);
+    this.#declared.set(name, value);
+    return value;
+  }
+}

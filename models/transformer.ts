@@ -1,0 +1,118 @@
+// The one transformer: a decoder built into a graph from a ModelConfig. How a linear layer is stored (Linears) and
+// how attention sees its keys (Attention) are strategies, so that training, prefill and decoding share this file.
+// Shapes are [..., D] throughout: ids [N] or [B, T] both work, and it is the attention strategy that knows which.
+//
+//        ids ── embeddings (· scale, + learned positions) ── x
+//   per layer:  x = x + [norm] attention(norm(x));   x = x + [norm] mlp(norm(x))
+//        final norm ── hidden ── head ── logits
+
+import type { GraphBuilder } from '../tensor/builder.ts';
+import type { Value } from '../tensor/graph.ts';
+import type { ModelConfig } from './config.ts';
+import { embed } from './embeddings.ts';
+import type { Linears } from './linear.ts';
+import { mlp } from './mlp.ts';
+import type { LayerModules, ModelModules } from './modules.ts';
+import { modelModules } from './modules.ts';
+import { norm } from './norm.ts';
+import type { ModelTensors } from './tensors.ts';
+
+/** Queries, keys and values of one layer, before any rotation: [..., heads * headDim], [..., kvHeads * headDim]. */
+export interface AttentionInputs {
+  readonly layer: number;
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+}
+
+/**
+ * How attention is computed. A strategy rotates q and k if the model says so, applies the layer's scale, window and
+ * soft cap (config.attention), and decides where keys and values come from: this batch (attention.ts) or a cache.
+ */
+export interface Attention {
+  /** -> [..., heads * headDim] */
+  attend(inputs: AttentionInputs): Value;
+}
+
+export interface TransformerParts {
+  readonly config: ModelConfig;
+  readonly tensors: ModelTensors;
+  readonly linears: Linears;
+  readonly attention: Attention;
+  /** Sees the residual stream: `embeddings`, `layer.0` ... as they are made (tests, checkpointing). */
+  readonly onHidden?: (name: string, value: Value) => void;
+}
+
+/** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D], normed */
+export const hiddenStates = (parts: TransformerParts, ids: Value, positions: Value): Value => {
+  const { config, tensors } = parts;
+  const modules = modelModules(config.modelType);
+  let x = embed(config, tensors, ids, positions);
+  parts.onHidden?.('embeddings', x);
+  for (let index = 0; index < config.layers; index++) {
+    x = tensors.graph.scope(`layers.${index}`, () => block(parts, modules.layer(index), index, x));
+    parts.onHidden?.(`layer.${index}`, x);
+  }
+  return x;
+};
+
+/** The final norm and the head: x [..., D] from hiddenStates -> logits [..., vocab]. */
+export const logits = (parts: TransformerParts, x: Value): Value =>
+  headLogits(parts, finalNorm(parts, x));
+
+export const finalNorm = ({ config, tensors }: TransformerParts, x: Value): Value =>
+  norm(tensors, config.norm, modelModules(config.modelType).finalNorm, x);
+
+export const headLogits = ({ config, tensors, linears }: TransformerParts, x: Value): Value => {
+  const g = tensors.graph;
+  const raw = g.scope('head', () => linears.apply(headModule(config), x));
+  const cap = config.finalSoftcap;
+  return cap === null ? raw : g.mul(g.tanh(g.div(raw, cap)), cap);
+};
+
+/** The module whose weight the head multiplies with. */
+export const headModule = (config: ModelConfig): string => {
+  const modules: ModelModules = modelModules(config.modelType);
+  return config.tied ? modules.embeddings : modules.head;
+};
+
+const block = (parts: TransformerParts, layer: LayerModules, index: number, x: Value): Value => {
+  const { config, tensors, linears } = parts;
+  const g: GraphBuilder = tensors.graph;
+  const after = (module: string, y: Value): Value =>
+    config.postNorms ? norm(tensors, config.norm, module, y) : y;
+
+  const attended = g.scope('attention', () => {
+    const normed = norm(tensors, config.norm, layer.attentionNorm, x);
+    const [q, k, v] = projections(parts, layer, normed);
+    const mixed = parts.attention.attend({ layer: index, q, k, v });
+    return linears.apply(layer.attention.output, mixed);
+  });
+  const middle = g.add(x, after(layer.afterAttentionNorm, attended));
+  const raised = g.scope('mlp', () =>
+    mlp(g, config, linears, layer, norm(tensors, config.norm, layer.mlpNorm, middle)),
+  );
+  return g.add(middle, after(layer.afterMlpNorm, raised));
+};
+
+const projections = (
+  { config, tensors, linears }: TransformerParts,
+  layer: LayerModules,
+  x: Value,
+): readonly [q: Value, k: Value, v: Value] => {
+  const g = tensors.graph;
+  const { heads, kvHeads, headDim, qkNorm } = config.attention;
+  const { qkv, qNorm, kNorm } = layer.attention;
+  const [q, k, v] =
+    typeof qkv === 'string'
+      ? g.split(linears.apply(qkv, x), -1, [heads * headDim, kvHeads * headDim, kvHeads * headDim])
+      : qkv.map((module) => linears.apply(module, x));
+  if (q === undefined || k === undefined || v === undefined)
+    throw new Error('queries, keys and values are three');
+  if (!qkNorm) return [q, k, v];
+  const perHead = (y: Value, count: number, module: string): Value => {
+    const split = g.reshape(y, [...y.shape.slice(0, -1), count, headDim]);
+    return g.reshape(norm(tensors, config.norm, module, split), y.shape);
+  };
+  return [perHead(q, heads, qNorm), perHead(k, kvHeads, kNorm), v];
+};
