@@ -1,0 +1,169 @@
+// Attention over a cache and the new positions: prefill (one row, many new tokens) and decoding (many rows, one new
+// token each) are the same graph. The cache is read where it lies; scores are concatenated, never keys:
+//
+//     q . cached keys [.., C] ++ q . new keys [.., T]  -> mask -> softmax -> . cached values + . new values
+//
+// Heads of a group share keys without copying them: q [B, heads, T, D] is read as [B, kvHeads, group * T, D].
+// New keys and values leave the graph, and whoever runs it writes them into the cache.
+
+import type { GraphBuilder } from '../../tensor/builder.ts';
+import type { Value } from '../../tensor/graph.ts';
+import type { ModelConfig } from '../config.ts';
+import type { Attention } from '../transformer.ts';
+
+/** Names of cache inputs: `key.0`, `value.0`, `key.1` ... in the order of KeyValueCache.arrays. */
+export const cacheNames = (layers: number): readonly string[] =>
+  Array.from({ length: layers }, (_, layer) => [`key.${layer}`, `value.${layer}`]).flat();
+
+export interface CacheInputs {
+  /** int64 [B, T]; a cached key's position is its index. */
+  readonly positions: Value;
+  /** int64 [B, 1]: how many positions of the cache are a row's own. */
+  readonly lengths: Value;
+  /** int32 [B, T]: new tokens see each other within a segment only; null: they are one text. */
+  readonly segments: Value | null;
+  /** [positions, rotated / 2]; null without rotary positions. */
+  readonly rope: { readonly cos: Value; readonly sin: Value } | null;
+  /** 2 * layers values [B, kvHeads, C, headDim]. */
+  readonly cache: readonly Value[];
+}
+
+export const cacheInputs = (
+  g: GraphBuilder,
+  config: ModelConfig,
+  options: { readonly segments: boolean },
+): CacheInputs => {
+  const { kvHeads, headDim } = config.attention;
+  const half = config.positions.kind === 'rope' ? config.positions.rope.dim / 2 : 0;
+  return {
+    positions: g.input('positions', 'int64', ['B', 'T']),
+    lengths: g.input('lengths', 'int64', ['B', 1]),
+    segments: options.segments ? g.input('segments', 'int32', ['B', 'T']) : null,
+    rope:
+      config.positions.kind === 'rope'
+        ? {
+            cos: g.input('cos', 'float32', ['P', half]),
+            sin: g.input('sin', 'float32', ['P', half]),
+          }
+        : null,
+    cache: cacheNames(config.layers).map((name) =>
+      g.input(name, 'float32', ['B', kvHeads, 'C', headDim]),
+    ),
+  };
+};
+
+/** The strategy, and the new keys and values it has seen: [2 * layers, B, kvHeads, T, headDim]. */
+export interface CachedAttention extends Attention {
+  present(): Value;
+}
+
+export const cachedAttention = (
+  g: GraphBuilder,
+  config: ModelConfig,
+  inputs: CacheInputs,
+): CachedAttention => {
+  const { heads, kvHeads, headDim, scales, windows, softcap } = config.attention;
+  const group = heads / kvHeads;
+  const masks = new Map<number | null, Masks>();
+  const masksOf = (window: number | null): Masks => {
+    const known = masks.get(window) ?? buildMasks(g, inputs, window, group);
+    masks.set(window, known);
+    return known;
+  };
+  const fresh: Value[] = [];
+  const rotate = (x: Value, count: number): Value => {
+    if (inputs.rope === null || config.positions.kind !== 'rope') return x;
+    const { dim } = config.positions.rope;
+    return g.rotaryEmbedding(
+      x,
+      { positions: inputs.positions, ...inputs.rope },
+      { numHeads: count, rotaryDim: dim === headDim ? 0 : dim },
+    );
+  };
+  const perHead = (x: Value, count: number): Value =>
+    g.transpose(g.reshape(x, ['B', 'T', count, headDim]), [0, 2, 1, 3]);
+
+  return {
+    attend: ({ layer, q, k, v }) => {
+      const cachedKeys = at(inputs.cache, 2 * layer);
+      const cachedValues = at(inputs.cache, 2 * layer + 1);
+      const rows = g.reshape(perHead(rotate(q, heads), heads), ['B', kvHeads, times(group), headDim]);
+      const keys = perHead(rotate(k, kvHeads), kvHeads);
+      const values = perHead(v, kvHeads);
+      fresh.push(keys, values);
+      const mask = masksOf(windows[layer] ?? null);
+      const scores = (against: Value, hidden: Value): Value => {
+        const raw = g.fusedMatMul(rows, against, { transB: true, alpha: scales[layer] ?? 1 });
+        const capped = softcap === null ? raw : g.mul(g.tanh(g.div(raw, softcap)), softcap);
+        return g.add(capped, hidden);
+      };
+      const all = g.concat([scores(cachedKeys, mask.cached), scores(keys, mask.fresh)], -1);
+      const [onCached, onFresh] = g.split(g.softmax(all), -1, ['C', 'T']);
+      const mixed = g.add(
+        g.matmul(present(onCached), cachedValues),
+        g.matmul(present(onFresh), values),
+      );
+      const perToken = g.transpose(g.reshape(mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
+      return g.reshape(perToken, ['B', 'T', heads * headDim]);
+    },
+    present: () =>
+      g.concat(
+        fresh.map((value) => g.unsqueeze(value, [0])),
+        0,
+      ),
+  };
+
+  function times(count: number): string {
+    return count === 1 ? 'T' : `${count}*T`;
+  }
+};
+
+interface Masks {
+  /** Added to scores against the cache: [B, 1, 1 or group * T, C]. */
+  readonly cached: Value;
+  /** Added to scores against the new keys: [1 or B, 1, group * T, T]. */
+  readonly fresh: Value;
+}
+
+const HIDDEN = -3.4028234663852886e38;
+
+/** Positions are compared in the graph, once for all layers with the same window. */
+const buildMasks = (
+  g: GraphBuilder,
+  { positions, lengths, segments }: CacheInputs,
+  window: number | null,
+  group: number,
+): Masks =>
+  g.scope(window === null ? 'mask' : `mask${window}`, () => {
+    const additive = (visible: Value): Value => g.where(visible, 0, HIDDEN);
+    const everyHead = (mask: Value): Value =>
+      g.concat(
+        Array.from({ length: group }, () => mask),
+        2,
+      );
+    const queries = g.unsqueeze(positions, [1, 3]); // [B, 1, T, 1]
+    const cachedAt = g.range('C');
+    const filled = g.less(cachedAt, g.unsqueeze(lengths, [1])); // [B, 1, C]
+    const cached = g.unsqueeze(filled, [2]); // [B, 1, 1, C]
+    const order = g.range('T');
+    const causal = g.lessOrEqual(order, g.unsqueeze(order, [1])); // [T, T]
+    const within =
+      segments === null
+        ? g.unsqueeze(causal, [0, 1])
+        : g.and(causal, g.equal(g.unsqueeze(segments, [1, 3]), g.unsqueeze(segments, [1, 2])));
+    if (window === null) {
+      return { cached: additive(cached), fresh: everyHead(additive(within)) };
+    }
+    const near = (keys: Value): Value => g.less(g.sub(queries, keys), window);
+    return {
+      cached: everyHead(additive(g.and(cached, near(cachedAt)))),
+      fresh: everyHead(additive(g.and(within, near(g.unsqueeze(positions, [1, 2]))))),
+    };
+  });
+
+const at = (values: readonly Value[], index: number): Value => present(values[index]);
+
+const present = (value: Value | undefined): Value => {
+  if (value === undefined) throw new Error('a layer without its cache');
+  return value;
+};

@@ -1,0 +1,112 @@
+// Keys and values of the rows in work, as zero-copy inputs of the graph: for each layer two arrays
+//
+//     [places, kvHeads, capacity, headDim]        place = one row of the batch; position p of the row at index p
+//
+// A row fills its place from position 0; what lies beyond its length is masked and finite (zeros, or a former row's),
+// so it adds exact zeros and a row's bits don't depend on the capacity. The graph returns only new positions; they
+// are written here. Capacity grows in buckets, so that attention never runs over much more than the longest row.
+
+/** Capacity is a multiple of this: few different shapes, and at most 63 masked positions beyond the longest row. */
+export const CAPACITY_BUCKET = 64;
+
+export const bucketOf = (length: number): number =>
+  Math.ceil(length / CAPACITY_BUCKET) * CAPACITY_BUCKET;
+
+export interface CacheShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+export const bytesPerToken = (shape: CacheShape): number =>
+  2 * shape.layers * shape.kvHeads * shape.headDim * Float32Array.BYTES_PER_ELEMENT;
+
+export class KeyValueCache {
+  readonly shape: CacheShape;
+  readonly places: number;
+  #capacity: number;
+  /** Key of layer 0, value of layer 0, key of layer 1 ... */
+  #arrays: Float32Array[];
+
+  constructor(shape: CacheShape, places: number, length: number) {
+    this.shape = shape;
+    this.places = places;
+    this.#capacity = bucketOf(length);
+    this.#arrays = this.#allocate(this.#capacity);
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** 2 * layers arrays; replaced when the capacity changes. */
+  get arrays(): readonly Float32Array[] {
+    return this.#arrays;
+  }
+
+  /** Makes room for `length` positions; true when the arrays were replaced. */
+  reserve(length: number): boolean {
+    if (length <= this.#capacity) return false;
+    this.#recut(bucketOf(length));
+    return true;
+  }
+
+  /**
+   * Writes new positions as the graph returns them, [2 * layers, batch, kvHeads, T, headDim]: those of batch entry
+   * `from` go to `place`, from position `start` on.
+   */
+  write(present: Float32Array, batch: number, T: number, from: number, place: number, start: number): void {
+    const { kvHeads, headDim } = this.shape;
+    const size = T * headDim;
+    for (let array = 0; array < this.#arrays.length; array += 1) {
+      const target = this.#arrays[array];
+      if (target === undefined) continue;
+      for (let head = 0; head < kvHeads; head += 1) {
+        const source = ((array * batch + from) * kvHeads + head) * size;
+        const to = ((place * kvHeads + head) * this.#capacity + start) * headDim;
+        if (size <= 128) {
+          for (let index = 0; index < size; index += 1) {
+            target[to + index] = present[source + index] ?? 0;
+          }
+        } else target.set(present.subarray(source, source + size), to);
+      }
+    }
+  }
+
+  /** The first `length` positions of a place of another cache of the same shape, copied to `place`. */
+  copyFrom(other: KeyValueCache, otherPlace: number, place: number, length: number): void {
+    const { kvHeads, headDim } = this.shape;
+    this.#arrays.forEach((target, array) => {
+      const source = other.#arrays[array];
+      if (source === undefined) return;
+      for (let head = 0; head < kvHeads; head += 1) {
+        const from = (otherPlace * kvHeads + head) * other.#capacity * headDim;
+        const to = (place * kvHeads + head) * this.#capacity * headDim;
+        target.set(source.subarray(from, from + length * headDim), to);
+      }
+    });
+  }
+
+  #allocate(capacity: number): Float32Array[] {
+    const { layers, kvHeads, headDim } = this.shape;
+    const size = this.places * kvHeads * capacity * headDim;
+    return Array.from({ length: 2 * layers }, () => new Float32Array(size));
+  }
+
+  #recut(capacity: number): void {
+    const { headDim } = this.shape;
+    const kept = Math.min(capacity, this.#capacity) * headDim;
+    const former = this.#arrays;
+    this.#arrays = this.#allocate(capacity);
+    former.forEach((source, array) => {
+      const target = this.#arrays[array];
+      if (target === undefined) return;
+      const rows = this.places * this.shape.kvHeads;
+      for (let row = 0; row < rows; row += 1) {
+        const from = row * this.#capacity * headDim;
+        target.set(source.subarray(from, from + kept), row * capacity * headDim);
+      }
+    });
+    this.#capacity = capacity;
+  }
+}

@@ -1,0 +1,56 @@
+// The graph that decoding runs: ids and cache in, new keys and values out, and one of three heads over the selected
+// positions. One session serves prefill and decoding, so weights are in memory once.
+
+import { GraphBuilder } from '../../tensor/builder.ts';
+import type { Graph, Value } from '../../tensor/graph.ts';
+import type { ModelConfig } from '../config.ts';
+import type { Linears } from '../linear.ts';
+import type { ModelTensors } from '../tensors.ts';
+import { hiddenStates, logits } from '../transformer.ts';
+import { cachedAttention, cacheInputs } from './attention.ts';
+
+/**
+ * next: `next` int32 [R], the most probable token of each selected position.
+ * logits: `logits` [R, V] as well.
+ * scores: `scores` [S], log-probabilities of the picked (position, token) pairs, and `next`.
+ */
+export type Head = 'next' | 'logits' | 'scores';
+
+export interface DecodeGraphParts {
+  readonly config: ModelConfig;
+  readonly head: Head;
+  /** Makes the weights' side of the graph. */
+  readonly model: (g: GraphBuilder) => {
+    readonly tensors: ModelTensors;
+    readonly linears: Linears;
+  };
+}
+
+/**
+ * Inputs: `ids` int32 [B, T], `positions` int64 [B, T], `lengths` int64 [B, 1], `select` int32 [R] (indices into
+ * B * T), the cache, `cos` and `sin` with rotary positions; for scores also `segments` int32 [B, T] and `picks`
+ * int64 [S] (selected position * V + token). Outputs: `present` (attention.ts) and the head's.
+ */
+export const decodeGraph = ({ config, head, model }: DecodeGraphParts): Graph => {
+  const g = new GraphBuilder();
+  const ids = g.input('ids', 'int32', ['B', 'T']);
+  const inputs = cacheInputs(g, config, { segments: head === 'scores' });
+  const select = g.input('select', 'int32', ['R']);
+  const attention = cachedAttention(g, config, inputs);
+  const parts = { config, attention, ...model(g) };
+  const hidden = hiddenStates(parts, ids, inputs.positions);
+  g.output('present', attention.present());
+  const flat = g.reshape(hidden, ['B*T', config.hiddenSize]);
+  const scores = logits(parts, g.gather(flat, select));
+  const next = g.cast(g.argMax(scores, -1), 'int32');
+  g.output('next', next);
+  if (head === 'logits') g.output('logits', scores);
+  if (head === 'scores') g.output('scores', picked(g, scores));
+  return g.build();
+};
+
+/** Log-probabilities at `picks` in [R * V]. */
+const picked = (g: GraphBuilder, scores: Value): Value => {
+  const picks = g.input('picks', 'int64', ['S']);
+  return g.gather(g.reshape(g.logSoftmax(scores), [-1]), picks);
+};
