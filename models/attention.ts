@@ -120,9 +120,11 @@ const core = (g: GraphBuilder, inputs: CoreInputs): Value => {
       const [weights, output] = [p, o];
       let known: Value | undefined;
       const dScores = (): Value => {
+        if (known !== undefined) return known;
         const dP = g.fusedMatMul(dO, v, { transB: true });
         const rowSums = g.reduceSum(g.mul(dO, output), [-1], true);
-        return (known ??= g.mul(weights, g.sub(dP, rowSums)));
+        known = g.mul(weights, g.sub(dP, rowSums));
+        return known;
       };
       return [
         () => g.fusedMatMul(dScores(), k, { alpha: scale }),

@@ -2,7 +2,6 @@
 // it says nothing about how the parts compute.
 
 import type { ModelConfig, ModelType } from './config.ts';
-import type { Weight, WeightSource } from './weights.ts';
 
 export interface AttentionModules {
   /** One projection each, or one whose rows are [q; k; v]. */
@@ -154,15 +153,3 @@ export const linearModules = (config: ModelConfig): readonly string[] => {
     ].flat();
   }).flat();
 };
-
-/**
- * A weight by its full name; checkpoints of the model without its head leave the leading part out
- * (`h.0.ln_1.weight` for `transformer.h.0.ln_1.weight`).
- */
-export const findWeight = (weights: WeightSource, name: string): Weight | undefined =>
-  weights.get(name) ?? weights.get(shortName(name));
-
-export const readWeight = (weights: WeightSource, name: string): Float32Array =>
-  weights.read(weights.get(name) === undefined ? shortName(name) : name);
-
-const shortName = (name: string): string => name.replace(/^(?:transformer|model|biogpt)\./, '');

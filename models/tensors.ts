@@ -4,7 +4,6 @@
 import type { GraphBuilder } from '../tensor/builder.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Value } from '../tensor/graph.ts';
-import { findWeight } from './modules.ts';
 import type { FileRange, Weight, WeightSource } from './weights.ts';
 
 /** A checkpoint that lacks what the configuration promises. */
@@ -31,7 +30,7 @@ export class ModelTensors {
   }
 
   has(name: string): boolean {
-    return this.#substitutes.has(name) || findWeight(this.source, name) !== undefined;
+    return this.#substitutes.has(name) || this.source.get(name) !== undefined;
   }
 
   /** The value that stands for a trained weight. */
@@ -41,7 +40,7 @@ export class ModelTensors {
 
   /** How a weight is stored. */
   weight(name: string): Weight {
-    const weight = findWeight(this.source, name);
+    const weight = this.source.get(name);
     if (weight === undefined) throw new MissingTensor(`the checkpoint has no tensor ${name}`);
     return weight;
   }

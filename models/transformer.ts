@@ -43,7 +43,7 @@ export interface TransformerParts {
   readonly onHidden?: (name: string, value: Value) => void;
 }
 
-/** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D], normed */
+/** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D] */
 export const hiddenStates = (parts: TransformerParts, ids: Value, positions: Value): Value => {
   const { config, tensors } = parts;
   const modules = modelModules(config.modelType);
