@@ -1,0 +1,303 @@
+// Running graphs: the one file that imports onnxruntime-node. It sets the options that keep numbers exact and memory
+// small (each of the runtime's traps is met here, with its reason), checks what is fed, and turns the runtime's
+// failures into errors that say what to do. A run blocks the event loop of its thread until it is done.
+import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
+import type { DType, TensorData } from './dtype.ts';
+import { holds, slots } from './dtype.ts';
+import type { Graph, Value } from './graph.ts';
+import { memoryLocation, serialize } from './onnx.ts';
+import type { Shape } from './shape.ts';
+import { evaluateDim, showShape } from './shape.ts';
+
+export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
+
+export interface SessionOptions {
+  readonly device?: Device;
+  /** Threads of one product; 1 unless said (a worker knows its share of the machine). */
+  readonly threads?: number;
+  /** Pack constant fp32 weights for speed: an anonymous copy for each direction they are used in. Default true. */
+  readonly prepack?: boolean;
+  /** Keep freed temporaries for the next run. Default true; false where a large temporary would stay. */
+  readonly arena?: boolean;
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+  /** More optimisers to leave out, by the runtime's names. */
+  readonly disabledOptimizers?: readonly string[];
+  /** Typed arrays of the graph's `initializer` values, by name. They must live as long as the session. */
+  readonly initializers?: Readonly<Record<string, TensorData>>;
+  /** Further session configuration entries by their full key (`session.intra_op.allow_spinning`). */
+  readonly extra?: Readonly<Record<string, string>>;
+}
+
+export interface Feed {
+  readonly data: TensorData;
+  readonly shape: readonly number[];
+}
+export type Feeds = Readonly<Record<string, Feed>>;
+
+export interface RunOptions {
+  /** Outputs to compute; all of them when left out. */
+  readonly fetches?: readonly string[];
+  /** Own buffers that outputs are written into; an input's buffer may be one (an update in place). */
+  readonly into?: Feeds;
+}
+
+export interface Session {
+  readonly device: Device;
+  /** Runs the graph. Feeds and `into` are used without copying. */
+  run(feeds: Feeds, options?: RunOptions): Promise<Record<string, Feed>>;
+  /** Gives the memory back; the session can't be used afterwards. */
+  release(): Promise<void>;
+}
+
+/** What the caller can do something about: a device that isn't there, a feed that doesn't fit, a refused model. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError';
+  readonly code: 'device-missing' | 'bad-feed' | 'load-failed' | 'run-failed' | 'released';
+  constructor(code: SessionError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export const runtimeVersion = (): string => env.versions.node ?? env.versions.common;
+
+const devices: readonly Device[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'];
+
+/**
+ * Devices whose code this installation brings; whether a GPU is behind one shows when a session is created. The
+ * runtime also names some that need libraries of their own (cuda): those are tried when asked for.
+ */
+export const availableDevices = (): readonly Device[] =>
+  listSupportedBackends()
+    .filter(({ bundled }) => bundled)
+    .flatMap(({ name }) => devices.filter((device) => device === name));
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** Constant folding would turn half-precision and packed weights into fp32 copies when the session is created. */
+const hasNarrowWeights = (graph: Graph): boolean =>
+  graph.initializers.some(({ kind, value }) => kind !== 'constant' && value.dtype !== 'float32');
+
+function configuration(graph: Graph, options: SessionOptions): Record<string, string> {
+  const disabled = [...(options.disabledOptimizers ?? [])];
+  if (hasNarrowWeights(graph)) disabled.push('ConstantFolding');
+  return {
+    // Initialisers are found by absolute path: their locations are relative to the root.
+    'session.model_external_initializers_file_folder_path': '/',
+    // DequantizeLinear + MatMul fuses into MatMulNBits; without this its activations become int8 silently.
+    'session.qdq_matmulnbits_accuracy_level': '1',
+    'session.disable_prepacking': options.prepack === false ? '1' : '0',
+    ...(disabled.length > 0
+      ? { 'optimization.disable_specified_optimizers': [...new Set(disabled)].sort().join(';') }
+      : {}),
+    ...options.extra,
+  };
+}
+
+/**
+ * Arrays for the graph's memory initialisers. The runtime takes all external data from files or all from memory, so
+ * beside mapped weights they are written into the model instead (twice copied while the session is created).
+ */
+function memoryData(graph: Graph, options: SessionOptions): Map<Value, TensorData> {
+  const found = new Map<Value, TensorData>();
+  for (const { kind, value } of graph.initializers) {
+    if (kind !== 'memory') continue;
+    const data = options.initializers?.[value.name];
+    if (data === undefined) {
+      throw new SessionError('bad-feed', `initialiser ${value.name} isn't given`);
+    }
+    checkData(value.name, value, data, value.shape.map(Number));
+    found.set(value, data);
+  }
+  return found;
+}
+
+const asExternalData = ([value, data]: readonly [Value, TensorData]) => ({
+  path: memoryLocation(value.name),
+  data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+});
+
+function checkData(
+  name: string,
+  type: { dtype: DType },
+  data: TensorData,
+  shape: readonly number[],
+): void {
+  if (!holds(type.dtype, data)) {
+    throw new SessionError(
+      'bad-feed',
+      `${name}: ${type.dtype} isn't held in a ${data.constructor.name}`,
+    );
+  }
+  const count = shape.reduce((product, dim) => product * dim, 1);
+  if (data.length !== slots(type.dtype, count)) {
+    throw new SessionError(
+      'bad-feed',
+      `${name}: ${data.length} numbers don't fill ${showShape(shape)}`,
+    );
+  }
+  if (!(data.buffer instanceof ArrayBuffer)) {
+    throw new SessionError('bad-feed', `${name}: the runtime can't read a SharedArrayBuffer`);
+  }
+}
+
+/** Named dimensions get their size from the first feed that has them; every other feed must agree. */
+function checkFeeds(inputs: readonly Value[], feeds: Feeds): void {
+  const sizes = new Map<string, number>();
+  const known = new Set(inputs.map((value) => value.name));
+  for (const name of Object.keys(feeds)) {
+    if (!known.has(name)) throw new SessionError('bad-feed', `the graph has no input ${name}`);
+  }
+  const wrong = (value: Value, shape: Shape): never => {
+    const where = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
+    const message = `${value.name}: ${showShape(shape)} isn't ${showShape(value.shape)}`;
+    throw new SessionError('bad-feed', where === '' ? message : `${message} where ${where}`);
+  };
+  for (const value of inputs) {
+    const feed = feeds[value.name];
+    if (feed === undefined) throw new SessionError('bad-feed', `input ${value.name} isn't fed`);
+    checkData(value.name, value, feed.data, feed.shape);
+    if (feed.shape.length !== value.shape.length) wrong(value, feed.shape);
+    value.shape.forEach((dim, axis) => {
+      const size = feed.shape[axis] ?? -1;
+      if (typeof dim === 'string' && /^\w+$/.test(dim) && !sizes.has(dim)) sizes.set(dim, size);
+    });
+  }
+  for (const value of inputs) {
+    value.shape.forEach((dim, axis) => {
+      const shape = feeds[value.name]?.shape ?? [];
+      const expected = evaluateDim(dim, sizes);
+      if (expected !== undefined && expected !== shape[axis]) wrong(value, shape);
+    });
+  }
+}
+
+/** Wraps a feed once; the same feed object is the same tensor in every run. */
+function tensorFactory(): (dtype: DType, feed: Feed) => Tensor {
+  const made = new WeakMap<Feed, Tensor>();
+  return (dtype, feed) => {
+    const known = made.get(feed);
+    if (known !== undefined) return known;
+    const { data } = feed;
+    // The runtime's own class wants its Float16Array for float16 where JavaScript has one.
+    const held =
+      dtype === 'float16' && Tensor16 !== undefined
+        ? new Tensor16(data.buffer as ArrayBuffer, data.byteOffset, data.length)
+        : data;
+    const tensor = new Tensor(dtype as 'float32', held as Float32Array, feed.shape);
+    made.set(feed, tensor);
+    return tensor;
+  };
+}
+
+type HalfArray = new (buffer: ArrayBuffer, offset: number, length: number) => Uint16Array;
+const Tensor16 = (globalThis as unknown as { Float16Array?: HalfArray }).Float16Array;
+
+function toFeed(tensor: Tensor): Feed {
+  const { data, dims, type } = tensor;
+  if (typeof data === 'object' && ArrayBuffer.isView(data)) {
+    const half = type === 'float16' && !(data instanceof Uint16Array);
+    const view: ArrayBufferView = data;
+    const plain = half
+      ? new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2)
+      : (view as TensorData);
+    return { data: plain, shape: dims };
+  }
+  throw new SessionError('run-failed', `an output of ${type} has no plain data`);
+}
+
+/** Only one WebGPU session may run at a time: the runtime shares one queue without a lock. */
+let webgpuTurn: Promise<unknown> = Promise.resolve();
+
+/** How the runtime says that a provider's library or its GPU isn't there. */
+const providerFailure = /providers?_|execution provider|adapter|cannot open shared object/i;
+
+function missingDevice(device: Device, cause?: unknown): SessionError {
+  const runtime = `onnxruntime-node ${runtimeVersion()} here has ${availableDevices().join(', ')}`;
+  const reason = cause === undefined ? '' : `: ${describe(cause)}`;
+  return new SessionError('device-missing', `no device ${device} (${runtime})${reason}`, { cause });
+}
+
+export async function createSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
+  const device = options.device ?? 'cpu';
+  if (!listSupportedBackends().some(({ name }) => name === device)) throw missingDevice(device);
+  const edges = [...graph.inputs, ...graph.outputs.map(({ value }) => value)];
+  const bfloat = edges.find(({ dtype }) => dtype === 'bfloat16');
+  if (bfloat !== undefined) {
+    throw new SessionError('load-failed', `${bfloat.name}: bfloat16 can't go in or out; cast it`);
+  }
+  const memory = memoryData(graph, options);
+  const embed = graph.initializers.some(({ kind }) => kind === 'external');
+  let native: InferenceSession;
+  try {
+    native = await InferenceSession.create(serialize(graph, embed ? memory : undefined), {
+      executionProviders: [device],
+      intraOpNumThreads: options.threads ?? 1,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: options.optimization ?? 'all',
+      enableCpuMemArena: options.arena ?? true,
+      // A pattern planned for one shape holds a gigabyte more on a training step, at no gain in speed.
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+      extra: configuration(graph, options),
+      ...(embed ? {} : { externalData: [...memory].map(asExternalData) }),
+    });
+  } catch (error) {
+    if (error instanceof SessionError) throw error;
+    if (device !== 'cpu' && providerFailure.test(describe(error))) {
+      throw missingDevice(device, error);
+    }
+    throw new SessionError('load-failed', `the runtime refused the graph: ${describe(error)}`, {
+      cause: error,
+    });
+  }
+  const outputs = new Map(graph.outputs.map(({ name, value }) => [name, value]));
+  const wrap = tensorFactory();
+  let released = false;
+
+  async function run(feeds: Feeds, { fetches, into = {} }: RunOptions = {}) {
+    if (released) throw new SessionError('released', 'the session was released');
+    checkFeeds(graph.inputs, feeds);
+    const inputs: Record<string, Tensor> = {};
+    for (const value of graph.inputs) {
+      const feed = feeds[value.name];
+      if (feed !== undefined) inputs[value.name] = wrap(value.dtype, feed);
+    }
+    const wanted: Record<string, Tensor | null> = {};
+    for (const name of fetches ?? outputs.keys()) {
+      const value = outputs.get(name);
+      if (value === undefined)
+        throw new SessionError('bad-feed', `the graph has no output ${name}`);
+      const buffer = into[name];
+      if (buffer !== undefined) checkData(name, value, buffer.data, buffer.shape);
+      wanted[name] = buffer === undefined ? null : wrap(value.dtype, buffer);
+    }
+    try {
+      const results = await native.run(inputs, wanted);
+      return Object.fromEntries(
+        Object.entries(results).map(([name, tensor]) => [name, into[name] ?? toFeed(tensor)]),
+      );
+    } catch (error) {
+      throw new SessionError('run-failed', `the graph failed: ${describe(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  return {
+    device,
+    run: (feeds, runOptions) => {
+      if (device !== 'webgpu') return run(feeds, runOptions);
+      const turn = webgpuTurn.then(() => run(feeds, runOptions));
+      webgpuTurn = turn.catch(() => undefined);
+      return turn;
+    },
+    release: async () => {
+      if (released) return;
+      released = true;
+      await native.release();
+    },
+  };
+}
