@@ -125,7 +125,8 @@ interface Masks {
   readonly fresh: Value;
 }
 
-const HIDDEN = -3.4028234663852886e38;
+/** exp(x - max) is 0 for anything this is added to, and no arithmetic on it overflows. */
+const HIDDEN = -1e9;
 
 /** Positions are compared in the graph, once for all layers with the same window. */
 const buildMasks = (
