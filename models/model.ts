@@ -1,0 +1,113 @@
+// A model artifact as the library sees it: model.json, and behind it config, tokenizer and weights, each opened when
+// it is asked for. It knows nothing of the engine; an InputArtifact has the shape it needs.
+
+import { CheckpointError } from './checkpoint/error.ts';
+import { aliasesOf, checkInventory } from './checkpoint/inventory.ts';
+import { isRecord, readJsonObject, type JsonRecord } from './checkpoint/json.ts';
+import { openCheckpoint, type CheckpointFiles } from './checkpoint/checkpoint.ts';
+import { openWeights, type WeightMode } from './checkpoint/layout.ts';
+import { modelConfig, type ModelConfig } from './config.ts';
+import { loadTokenizer } from './tokenizer/load.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import type { WeightSource } from './weights.ts';
+
+export type { WeightMode } from './checkpoint/layout.ts';
+
+/** Files of an artifact by relative name. */
+export interface ArtifactFiles {
+  readonly names: readonly string[];
+  file(name: string): string;
+}
+
+/** The content of model.json. */
+export interface ModelRecord {
+  readonly architecture: string;
+  /** config.json, in Hugging Face's keys. */
+  readonly config: JsonRecord;
+  readonly checkpoint: {
+    readonly format: CheckpointFiles['format'];
+    readonly files: readonly {
+      readonly name: string;
+      readonly size: number;
+      readonly sha256: string;
+    }[];
+  };
+  readonly tokenizer: {
+    readonly kind: 'tokenizer.json' | 'gguf' | 'none';
+    readonly files: readonly string[];
+  };
+  readonly chat_template: string | null;
+  readonly quantization: JsonRecord | null;
+  readonly dtype: string;
+}
+
+export interface Model {
+  readonly document: ModelRecord;
+  readonly config: ModelConfig;
+  /** Null where the model has none (prompts then come as token ids). */
+  tokenizer(): Promise<Tokenizer | null>;
+  /**
+   * The weights in the form the runtime maps. The first call with a mode may write a converted copy into `derived`
+   * (StepContext.derived). Throws CheckpointError where files and config don't agree.
+   */
+  weights(mode: WeightMode, derived: string): WeightSource;
+}
+
+export const openModel = (artifact: ArtifactFiles): Model => {
+  const path = artifact.file('model.json');
+  const document = readModelRecord(path);
+  const config = modelConfig(document.config);
+  const { checkpoint, tokenizer } = document;
+  const checkpointFiles: CheckpointFiles = {
+    format: checkpoint.format,
+    files: checkpoint.files.map(({ name }) => ({ name, path: artifact.file(name) })),
+    index: null,
+  };
+  return {
+    document,
+    config,
+    tokenizer: async () => {
+      const { kind, files } = tokenizer;
+      if (kind === 'none') return null;
+      return loadTokenizer({
+        kind,
+        file: (name) => (files.includes(name) ? artifact.file(name) : undefined),
+        gguf: kind === 'gguf' ? checkpointFiles.files[0]?.path : undefined,
+        modelEos: document.config['eos_token_id'],
+        chatTemplate: document.chat_template,
+      });
+    },
+    weights: (mode, derived) => {
+      const tensors = openCheckpoint(checkpointFiles, document.config);
+      checkInventory(checkpointFiles.files[0]?.path ?? path, config, tensors);
+      return openWeights(
+        { tensors, aliases: aliasesOf(config), digests: checkpoint.files.map((f) => f.sha256) },
+        mode,
+        derived,
+      );
+    },
+  };
+};
+
+const formats = ['safetensors', 'gguf', 'torch', 'mesa'];
+const tokenizerKinds = ['tokenizer.json', 'gguf', 'none'];
+
+/** model.json is written by MESA, but may be edited or of another version: its shape is checked before use. */
+const readModelRecord = (path: string): ModelRecord => {
+  const json = readJsonObject(path);
+  const { checkpoint, tokenizer, config } = json;
+  const good =
+    isRecord(config) &&
+    isRecord(checkpoint) &&
+    formats.includes(String(checkpoint['format'])) &&
+    Array.isArray(checkpoint['files']) &&
+    checkpoint['files'].every(
+      (file) =>
+        isRecord(file) && typeof file['name'] === 'string' && typeof file['sha256'] === 'string',
+    ) &&
+    isRecord(tokenizer) &&
+    tokenizerKinds.includes(String(tokenizer['kind'])) &&
+    Array.isArray(tokenizer['files']);
+  if (!good) throw new CheckpointError(path, 'is no model.json that this version of MESA reads');
+  return json as unknown as ModelRecord;
+};

@@ -1,0 +1,90 @@
+// The Tokenizer over @huggingface/tokenizers: takes a tokenizer.json (as read, or built from another format).
+
+import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
+import { streamingDecoder, type Tokenizer } from './tokenizer.ts';
+
+export interface TokenizerParts {
+  /** The content of tokenizer.json. */
+  readonly json: JsonRecord;
+  /** The content of tokenizer_config.json. */
+  readonly config: JsonRecord;
+  /** Ids that end a text beside the tokenizer's own (generation_config.json, config.json). */
+  readonly eosTokenIds: readonly number[];
+  readonly chatTemplate: string | null;
+}
+
+const tokenKeys = ['bos_token', 'eos_token', 'unk_token', 'pad_token', 'sep_token', 'cls_token'];
+
+export const hfTokenizer = ({
+  json,
+  config,
+  eosTokenIds,
+  chatTemplate,
+}: TokenizerParts): Tokenizer => {
+  const specialTokens = readSpecialTokens(config);
+  // Cleaning spaces up before punctuation is a habit of old WordPiece models; it happens only where it is asked for.
+  const inner = new HfTokenizer(unicodeDigits(json), {
+    ...config,
+    clean_up_tokenization_spaces: config['clean_up_tokenization_spaces'] ?? false,
+  });
+  const added = inner.get_added_tokens_decoder();
+  const vocab = inner.get_vocab(true);
+  let largest = -1;
+  for (const id of vocab.values()) largest = Math.max(largest, id);
+  for (const id of added.keys()) largest = Math.max(largest, id);
+  const idOf = (token: string | undefined): number | undefined =>
+    token === undefined ? undefined : inner.token_to_id(token);
+  const special = new Set([...added.values()].filter((token) => token.special).map(({ id }) => id));
+  const ownEos = idOf(specialTokens['eos_token']);
+
+  const decode: Tokenizer['decode'] = (ids, { skipSpecialTokens = false } = {}) =>
+    ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: skipSpecialTokens });
+  return {
+    vocabSize: largest + 1,
+    bosTokenId: idOf(specialTokens['bos_token']) ?? null,
+    eosTokenIds: [...new Set([...(ownEos === undefined ? [] : [ownEos]), ...eosTokenIds])],
+    padTokenId: idOf(specialTokens['pad_token']) ?? null,
+    specialTokens,
+    specialTokenIds: special,
+    chatTemplate,
+    encode: (text, { addSpecialTokens = true } = {}) =>
+      inner.encode(text, { add_special_tokens: addSpecialTokens }).ids,
+    decode,
+    streamingDecoder: (options) => streamingDecoder((ids) => decode(ids, options)),
+    tokenToId: (token) => inner.token_to_id(token),
+    idToToken: (id) => inner.id_to_token(id),
+  };
+};
+
+/** A token is written as a string or as an object with `content`. */
+const tokenText = (value: unknown): string | undefined => {
+  if (typeof value === 'string') return value;
+  return isRecord(value) && typeof value['content'] === 'string' ? value['content'] : undefined;
+};
+
+const readSpecialTokens = (config: JsonRecord): Readonly<Record<string, string>> => {
+  const tokens: Record<string, string> = {};
+  for (const key of tokenKeys) {
+    const text = tokenText(config[key]);
+    if (text !== undefined) tokens[key] = text;
+  }
+  return tokens;
+};
+
+/** What Rust calls numeric (every `N` category) the library's Digits takes for ASCII only: say it as a Split. */
+const unicodeDigits = (value: JsonRecord): JsonRecord => {
+  const rewrite = (part: unknown): unknown => {
+    if (!isRecord(part)) return part;
+    if (part['type'] === 'Digits')
+      return {
+        type: 'Split',
+        pattern: { Regex: part['individual_digits'] === true ? '\\p{N}' : '\\p{N}+' },
+        behavior: 'Isolated',
+        invert: false,
+      };
+    const inner = part['pretokenizers'];
+    return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(rewrite) } : part;
+  };
+  return { ...value, pre_tokenizer: rewrite(value['pre_tokenizer']) };
+};
