@@ -1,7 +1,7 @@
 // Rows and documents inside artifacts: read with an error that names file and line, written one object a line.
 
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { StepError, type InputArtifact, type OutputArtifact } from '../engine/step.ts';
 import { join } from 'node:path';
 
@@ -11,14 +11,16 @@ export const readRows = async <Row>(
   name = 'rows.jsonl',
 ): Promise<Row[]> => {
   const rows: Row[] = [];
-  const lines = createInterface({
-    input: createReadStream(artifact.file(name)),
-    crlfDelay: Infinity,
-  });
+  // Split at LF alone: JSON may hold U+2028 as it is, which node:readline takes for the end of a line.
+  const bytes = await readFile(artifact.file(name));
   let number = 0;
-  for await (const line of lines) {
+  for (let start = 0; start < bytes.length; ) {
+    const found = bytes.indexOf(0x0a, start);
+    const end = found === -1 ? bytes.length : found;
+    const line = bytes.toString('utf8', start, end);
+    start = end + 1;
     number += 1;
-    if (line === '') continue;
+    if (line.trim() === '') continue;
     try {
       rows.push(JSON.parse(line) as Row);
     } catch (cause) {
