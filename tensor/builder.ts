@@ -366,6 +366,11 @@ export class GraphBuilder extends GraphCore {
     return this.one('gatherElements', [data, indices], { axis: this.#axis(axis, data) });
   }
 
+  /** Slices of the first k axes named by int64 indices [..., k]. */
+  gatherND(data: Value, indices: Value): Value {
+    return this.one('gatherND', [data, indices], {});
+  }
+
   /** As torch.scatter / scatter_add. */
   scatterElements(
     data: Value,

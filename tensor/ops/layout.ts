@@ -2,7 +2,7 @@
 // Where ONNX wants a tensor of sizes (reshape, slice ...), the builder gives it as an input; the attribute holds
 // the same sizes as dimensions, for checking.
 import type { DType } from '../dtype.ts';
-import type { OperatorTable, TensorType } from '../operator.ts';
+import type { None, OperatorTable, TensorType } from '../operator.ts';
 import { expectBroadcastsTo, expectDtype, int, ints, need, sameType, string } from '../operator.ts';
 import type { Dim, Shape } from '../shape.ts';
 import {
@@ -34,6 +34,8 @@ export interface LayoutAttributes {
   expand: { readonly shape: Shape };
   gather: { readonly axis: number };
   gatherElements: { readonly axis: number };
+  /** indices int64 [..., k] name slices of the first k axes. */
+  gatherND: None;
   scatterElements: { readonly axis: number; readonly reduction: Reduction };
   scatterND: { readonly reduction: Reduction };
   trilu: { readonly upper: boolean };
@@ -51,6 +53,15 @@ export const gatherShape = (data: Shape, indices: Shape, axis: number): Shape =>
   const at = normalizeAxis(axis, data.length);
   return [...data.slice(0, at), ...indices, ...data.slice(at + 1)];
 };
+
+/** Shape of the slices that indices [..., k] name in the first k axes of the data. */
+function sliceShape(data: Shape, indices: Shape): Shape {
+  const depth = dimAt(indices, -1);
+  if (typeof depth !== 'number' || depth > data.length) {
+    throw new ShapeError('the last dimension of the indices must be a number of leading axes');
+  }
+  return [...indices.slice(0, -1), ...data.slice(depth)];
+}
 
 const replaceDim = (type: TensorType, axis: number, dim: Dim): TensorType => {
   const at = normalizeAxis(axis, type.shape.length);
@@ -190,6 +201,15 @@ export const layout: OperatorTable<LayoutAttributes> = {
     },
     onnx: ({ axis }) => ({ type: 'GatherElements', attributes: { axis: int(axis) } }),
   },
+  gatherND: {
+    arity: [2, 2],
+    infer: (inputs) => {
+      const [data, indices] = [need(inputs, 0), need(inputs, 1)];
+      expectDtype(indices, 'indices', 'int64');
+      return [{ dtype: data.dtype, shape: sliceShape(data.shape, indices.shape) }];
+    },
+    onnx: () => ({ type: 'GatherND' }),
+  },
   scatterElements: {
     arity: [3, 3],
     infer: (inputs, { axis }) => {
@@ -213,11 +233,7 @@ export const layout: OperatorTable<LayoutAttributes> = {
       const [data, indices, updates] = [need(inputs, 0), need(inputs, 1), need(inputs, 2)];
       expectDtype(indices, 'indices', 'int64');
       sameType([data, updates]);
-      const depth = dimAt(indices.shape, -1);
-      if (typeof depth !== 'number' || depth > data.shape.length) {
-        throw new ShapeError('the last dimension of the indices must be a number of leading axes');
-      }
-      const expected = [...indices.shape.slice(0, -1), ...data.shape.slice(depth)];
+      const expected = sliceShape(data.shape, indices.shape);
       if (!sameShape(updates.shape, expected)) {
         throw new ShapeError(`updates must be ${showShape(expected)}`);
       }
