@@ -1,0 +1,387 @@
+// `${vars.x}`, `${matrix.x}`, `${env.X}`: typed references, not code. A scalar that is one reference becomes the value
+// it names, whatever its type and with the place where that value was written; inside longer text it becomes text.
+// `$${` stands for `${`.
+
+import type { Problems } from './problems.ts';
+import type { Place } from './source.ts';
+import { didYouMean } from './suggest.ts';
+import {
+  entryOf,
+  keyText,
+  scalarFromText,
+  scalarText,
+  type MapNode,
+  type ScalarNode,
+  type YamlNode,
+} from './yaml-node.ts';
+
+export type ReferenceRoot = 'vars' | 'matrix' | 'env';
+
+export interface Reference {
+  readonly root: ReferenceRoot;
+  readonly path: readonly string[];
+  /** As written: `${vars.x}`. */
+  readonly text: string;
+}
+
+export type Segment = string | Reference | { readonly malformed: string };
+
+/** Text split at its references; null where it has none (and no escape), which is nearly always. */
+export const parseReferences = (text: string): readonly Segment[] | null => {
+  if (!text.includes('${')) return null;
+  const segments: Segment[] = [];
+  let plain = '';
+  for (let i = 0; i < text.length;) {
+    const at = text.indexOf('${', i);
+    if (at === -1) {
+      plain += text.slice(i);
+      break;
+    }
+    if (at > i && text[at - 1] === '$') {
+      plain += `${text.slice(i, at - 1)}\${`;
+      i = at + 2;
+      continue;
+    }
+    plain += text.slice(i, at);
+    if (plain !== '') segments.push(plain);
+    plain = '';
+    const match = /^\$\{(vars|matrix|env)((?:\.[A-Za-z0-9_-]+)+)\}/u.exec(text.slice(at, at + 200));
+    if (match === null) {
+      const close = text.indexOf('}', at);
+      const end = close === -1 ? text.length : close + (text[close + 1] === '}' ? 2 : 1);
+      segments.push({ malformed: text.slice(at, end) });
+      i = end;
+    } else {
+      const path = (match[2] ?? '').slice(1).split('.');
+      segments.push({ root: match[1] as ReferenceRoot, path, text: match[0] });
+      i = at + match[0].length;
+    }
+  }
+  if (plain !== '') segments.push(plain);
+  return segments;
+};
+
+/** The place of a part of a scalar, where the text stands in the file as it is. */
+export const placeWithin = (node: ScalarNode, part: string): Place => {
+  const at = node.source.text.slice(node.start, node.end).indexOf(part);
+  if (at === -1) return node;
+  return { source: node.source, start: node.start + at, end: node.start + at + part.length };
+};
+
+const secretName =
+  /(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_|$)|^PASS$/iu;
+export const looksSecret = (name: string): boolean => secretName.test(name);
+
+export const hasUserInfo = (text: string): boolean =>
+  text.includes('://') && /[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]+@/iu.test(text);
+
+/** The matrix values of one instance, by axis; null where the matrix may not be used. */
+export type Row = ReadonlyMap<string, YamlNode> | null;
+
+export interface ReferenceScope {
+  readonly vars: MapNode;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly axes: readonly string[];
+  readonly problems: Problems;
+}
+
+interface Use {
+  readonly place: Place;
+  readonly row: Row;
+  /** Why the matrix can't be used here: "the seed of the experiment". */
+  readonly noMatrix: string | undefined;
+}
+
+export class References {
+  readonly #scope: ReferenceScope;
+  readonly #parsed = new WeakMap<ScalarNode, readonly Segment[] | 'none'>();
+  readonly #axes = new WeakMap<YamlNode, ReadonlySet<string>>();
+  readonly #constant = new Map<string, YamlNode | null>();
+  readonly #open: string[] = [];
+
+  constructor(scope: ReferenceScope) {
+    this.#scope = scope;
+  }
+
+  segments(node: ScalarNode): readonly Segment[] | null {
+    if (typeof node.value !== 'string' || !node.value.includes('${')) return null;
+    const known = this.#parsed.get(node);
+    if (known !== undefined) return known === 'none' ? null : known;
+    const parsed = parseReferences(node.value);
+    this.#parsed.set(node, parsed ?? 'none');
+    return parsed;
+  }
+
+  /** The matrix axes that a value depends on, through variables too. */
+  axesOf(node: YamlNode): ReadonlySet<string> {
+    const known = this.#axes.get(node);
+    if (known !== undefined) return known;
+    const axes = new Set<string>();
+    this.#axes.set(node, axes);
+    this.#collectAxes(node, axes, new Set());
+    return axes;
+  }
+
+  #collectAxes(node: YamlNode, into: Set<string>, vars: Set<string>): void {
+    if (node.kind === 'map')
+      for (const entry of node.entries) this.#collectAxes(entry.value, into, vars);
+    else if (node.kind === 'seq')
+      for (const item of node.items) this.#collectAxes(item, into, vars);
+    else {
+      for (const segment of this.segments(node) ?? []) {
+        if (typeof segment === 'string' || 'malformed' in segment) continue;
+        const name = segment.path[0] ?? '';
+        if (segment.root === 'matrix') into.add(name);
+        else if (segment.root === 'vars' && !vars.has(name)) {
+          vars.add(name);
+          const variable = entryOf(this.#scope.vars, name);
+          if (variable !== undefined) this.#collectAxes(variable.value, into, vars);
+        }
+      }
+    }
+  }
+
+  /**
+   * The value with every reference replaced, or null where one can't be (it has been reported).
+   * Values without references come back as they are, the same object.
+   */
+  resolve(node: YamlNode, row: Row, noMatrix?: string): YamlNode | null {
+    return this.#resolve(node, { place: node, row, noMatrix });
+  }
+
+  #resolve(node: YamlNode, use: Use): YamlNode | null {
+    switch (node.kind) {
+      case 'scalar':
+        return this.#scalar(node, use);
+      case 'seq': {
+        let changed = false;
+        let broken = false;
+        const items = node.items.map((item) => {
+          const value = this.#resolve(item, use);
+          if (value !== item) changed = true;
+          if (value === null) broken = true;
+          return value ?? item;
+        });
+        return broken ? null : changed ? { ...node, items } : node;
+      }
+      case 'map': {
+        let changed = false;
+        let broken = false;
+        const entries = node.entries.map((entry) => {
+          const value = this.#resolve(entry.value, use);
+          if (value === entry.value) return entry;
+          changed = true;
+          if (value === null) broken = true;
+          return { key: entry.key, value: value ?? entry.value };
+        });
+        return broken ? null : changed ? { ...node, entries } : node;
+      }
+    }
+  }
+
+  #scalar(node: ScalarNode, use: Use): YamlNode | null {
+    const segments = this.segments(node);
+    if (segments === null) return node;
+    const [first] = segments;
+    if (segments.length === 1 && typeof first === 'object') return this.#segment(node, first, use);
+    let text = '';
+    let broken = false;
+    let folder = node.source;
+    for (const [index, segment] of segments.entries()) {
+      if (typeof segment === 'string') {
+        text += segment;
+        continue;
+      }
+      const value = this.#segment(node, segment, use);
+      if (value === null) broken = true;
+      else if (value.kind !== 'scalar') {
+        const written = 'malformed' in segment ? segment.malformed : segment.text;
+        this.#scope.problems.add(
+          'E219',
+          placeWithin(node, written),
+          `${written} is ${value.kind === 'map' ? 'a map' : 'a list'} and cannot stand inside text`,
+          {
+            hint: 'let the reference be the whole value',
+          },
+        );
+        broken = true;
+      } else {
+        text += scalarText(value);
+        // A path that begins with a variable is relative to the file that set the variable.
+        if (index === 0) folder = value.source;
+      }
+    }
+    if (broken) return null;
+    const source = folder === node.source ? node.source : { ...node.source, folder: folder.folder };
+    return { ...node, source, value: text, raw: text, quoted: true };
+  }
+
+  #segment(
+    node: ScalarNode,
+    segment: Reference | { readonly malformed: string },
+    use: Use,
+  ): YamlNode | null {
+    const { problems } = this.#scope;
+    if ('malformed' in segment) {
+      const place = placeWithin(node, segment.malformed);
+      problems.add('E219', place, `${segment.malformed} is no reference`, {
+        hint: malformedHint(segment.malformed),
+      });
+      return null;
+    }
+    const place = placeWithin(node, segment.text);
+    if (segment.root === 'env') return this.#env(segment, place);
+    return segment.root === 'vars'
+      ? this.#variable(segment, place, use)
+      : this.#matrix(segment, place, use);
+  }
+
+  #env(reference: Reference, place: Place): YamlNode | null {
+    const { problems, env } = this.#scope;
+    const name = reference.path.join('.');
+    if (looksSecret(name)) {
+      problems.add(
+        'E222',
+        place,
+        `${name} looks like a secret, and values of an experiment are recorded`,
+        {
+          hint:
+            'give the name of the variable instead: `api_key_env: ' +
+            name +
+            '` (or `api_key_file`)',
+        },
+      );
+      return null;
+    }
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    if (value === undefined) {
+      problems.add('E221', place, `the environment variable ${name} is not set`, {
+        hint:
+          didYouMean(
+            name,
+            Object.keys(env).filter((key) => !looksSecret(key)),
+          ) ?? `set it: ${name}=... mesa run ...`,
+      });
+      return null;
+    }
+    if (hasUserInfo(value)) {
+      problems.add('E222', place, `${name} holds a URL with a user name or password`, {
+        hint: 'leave the part before @ out',
+      });
+      return null;
+    }
+    return { kind: 'scalar', value: scalarFromText(value), raw: value, quoted: false, ...place };
+  }
+
+  #variable(reference: Reference, place: Place, use: Use): YamlNode | null {
+    const { vars, problems } = this.#scope;
+    const [name = '', ...rest] = reference.path;
+    const variable = entryOf(vars, name);
+    if (variable === undefined) {
+      const names = vars.entries.map((entry) => keyText(entry.key));
+      const hint =
+        didYouMean(name, names) ??
+        (names.length === 0
+          ? 'add it under a top-level `vars:`'
+          : `the variables are ${names.join(', ')}`);
+      problems.add('E217', place, `there is no variable "${name}"`, { hint });
+      return null;
+    }
+    const value = this.#variableValue(name, variable.value, variable.key, place, use);
+    return value === null ? null : this.#descend(value, name, rest, place);
+  }
+
+  #variableValue(
+    name: string,
+    node: YamlNode,
+    key: ScalarNode,
+    place: Place,
+    use: Use,
+  ): YamlNode | null {
+    const { problems, vars } = this.#scope;
+    if (this.#open.includes(name)) {
+      const trail = [...this.#open.slice(this.#open.indexOf(name)), name];
+      const related = trail.slice(1, -1).flatMap((step) => {
+        const entry = entryOf(vars, step);
+        return entry === undefined
+          ? []
+          : [{ message: `"${step}" is part of the circle`, place: entry.key }];
+      });
+      problems.add(
+        'E220',
+        key,
+        `variables refer to each other in a circle: ${trail.join(' -> ')}`,
+        { related },
+      );
+      return null;
+    }
+    const usesMatrix = this.axesOf(node).size > 0;
+    if (!usesMatrix) {
+      const known = this.#constant.get(name);
+      if (known !== undefined) return known;
+    }
+    this.#open.push(name);
+    const value = this.#resolve(node, { ...use, place });
+    this.#open.pop();
+    if (!usesMatrix && this.#open.length === 0) this.#constant.set(name, value);
+    return value;
+  }
+
+  #matrix(reference: Reference, place: Place, use: Use): YamlNode | null {
+    const { axes, problems } = this.#scope;
+    const [name = '', ...rest] = reference.path;
+    if (!axes.includes(name)) {
+      const hint =
+        didYouMean(name, axes) ??
+        (axes.length === 0
+          ? `add it under a top-level \`matrix:\`, such as \`${name}: [..]\``
+          : `the axes are ${axes.join(', ')}`);
+      problems.add('E218', place, `the matrix has no axis "${name}"`, { hint });
+      return null;
+    }
+    if (use.row === null) {
+      problems.add('E223', place, `the matrix cannot be used in ${use.noMatrix ?? 'this place'}`, {
+        hint: 'only what belongs to a step differs between the rows of the matrix',
+      });
+      return null;
+    }
+    const value = use.row.get(name);
+    return value === undefined ? null : this.#descend(value, name, rest, place);
+  }
+
+  #descend(value: YamlNode, name: string, path: readonly string[], place: Place): YamlNode | null {
+    let current = value;
+    let walked = name;
+    for (const step of path) {
+      const next: YamlNode | undefined =
+        current.kind === 'map'
+          ? entryOf(current, step)?.value
+          : current.kind === 'seq'
+            ? current.items[/^[0-9]+$/u.test(step) ? Number(step) : -1]
+            : undefined;
+      if (next === undefined) {
+        const keys =
+          current.kind === 'map' ? current.entries.map((entry) => keyText(entry.key)) : [];
+        const hint =
+          didYouMean(step, keys) ?? (keys.length > 0 ? `it has ${keys.join(', ')}` : undefined);
+        this.#scope.problems.add('E217', place, `"${walked}" has no "${step}"`, {
+          hint,
+          related: [{ message: `"${walked}" stands here`, place: current }],
+        });
+        return null;
+      }
+      current = next;
+      walked += `.${step}`;
+    }
+    return current;
+  }
+}
+
+const malformedHint = (text: string): string => {
+  const inner = text.replaceAll(/[${}\s]/gu, '');
+  if (/^(?:vars|matrix|env)(?:\.[A-Za-z0-9_-]+)+$/u.test(inner)) return `write \${${inner}}`;
+  if (!text.endsWith('}')) return 'the closing } is missing';
+  if (/^[A-Za-z0-9_-]+$/u.test(inner))
+    return `write \${vars.${inner}}, \${matrix.${inner}} or \${env.${inner}}`;
+  return 'a reference is ${vars.name}, ${matrix.axis} or ${env.NAME}; for the text "${" write "$${"';
+};
