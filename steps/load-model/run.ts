@@ -1,0 +1,106 @@
+// Runs load-model: finds the files, checks that they fit together, writes model.json beside references to them.
+
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { StepError, type OutputArtifact, type StepContext } from '../../engine/step.ts';
+import type { ModelDocument } from '../../schemas/artifact.ts';
+import type { JsonObject } from '../../schemas/json.ts';
+import {
+  configOf,
+  locateModel,
+  locateTokenizer,
+  type LocatedModel,
+  type LocatedTokenizer,
+} from '../../models/checkpoint/locate.ts';
+import { openCheckpoint } from '../../models/checkpoint/checkpoint.ts';
+import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
+import type { JsonRecord } from '../../models/checkpoint/json.ts';
+import { countOf } from '../../models/checkpoint/stored.ts';
+import { asStepErrors } from './errors.ts';
+
+export const run = async (context: StepContext): Promise<void> =>
+  asStepErrors(async () => {
+    const { params } = context;
+    const output = context.output('model');
+    const model = locate(context, output);
+    const files = [];
+    for (const { name, path } of model.checkpoint.files) {
+      context.progress({ unit: 'files', done: files.length, total: null, note: `reading ${name}` });
+      files.push({ name, ...(await output.reference(name, path)) });
+    }
+    const tokenizer = text(params, 'tokenizer');
+    const located = tokenizer === undefined ? model.tokenizer : locateTokenizer(tokenizer);
+    for (const { name, path } of located.files) copyFileSync(path, join(output.folder, name));
+
+    const document: ModelDocument = {
+      architecture: String(model.config['model_type']),
+      config: model.config as JsonObject,
+      checkpoint: { format: model.checkpoint.format, files },
+      tokenizer: { kind: located.kind, files: located.files.map(({ name }) => name) },
+      chat_template: text(params, 'chat_template') ?? chatTemplate(located, model),
+      quantization: null,
+      dtype: String(params['dtype'] ?? 'auto'),
+    };
+    writeFileSync(join(output.folder, 'model.json'), `${JSON.stringify(document, null, 1)}\n`);
+    describe(context, model);
+  });
+
+const text = (params: JsonObject, key: string): string | undefined => {
+  const value = params[key];
+  return typeof value === 'string' ? value : undefined;
+};
+
+const chatTemplate = (tokenizer: LocatedTokenizer, model: LocatedModel): string | null =>
+  tokenizer.chatTemplate ?? model.tokenizer.chatTemplate;
+
+const locate = (context: StepContext, output: OutputArtifact): LocatedModel => {
+  const { params } = context;
+  switch (params['source']) {
+    case 'path':
+    case 'file':
+      return locateModel(text(params, 'path') ?? '', text(params, 'file'));
+    case 'init':
+      return initialise(params['config'] as JsonRecord, context.seed, output);
+    default:
+      throw new StepError(
+        'E511',
+        'models cannot be fetched from the hub yet',
+        'download the model and use `source: path`',
+      );
+  }
+};
+
+const initialise = (config: JsonRecord, seed: number, output: OutputArtifact): LocatedModel => {
+  const path = join(output.folder, 'model.safetensors');
+  writeRandomCheckpoint(path, config, configOf('config', config), seed);
+  const checkpoint = {
+    format: 'safetensors',
+    files: [{ name: 'model.safetensors', path }],
+    index: null,
+  } as const;
+  return {
+    config,
+    checkpoint,
+    tensors: openCheckpoint(checkpoint, config),
+    tokenizer: { kind: 'none', files: [], chatTemplate: null },
+  };
+};
+
+const describe = (context: StepContext, { config, tensors }: LocatedModel): void => {
+  let parameters = 0;
+  let bytes = 0;
+  const encodings = new Map<string, number>();
+  for (const { shape, data, encoding } of tensors.values()) {
+    parameters += countOf(shape);
+    bytes += data.bytes;
+    encodings.set(encoding, (encodings.get(encoding) ?? 0) + data.bytes);
+  }
+  const [largest] = [...encodings].sort((a, b) => b[1] - a[1]);
+  const million = (parameters / 1e6).toFixed(parameters < 1e8 ? 1 : 0);
+  context.measure('parameters', parameters, 'parameters');
+  context.measure('weights', bytes, 'bytes');
+  context.report({
+    kind: 'headline',
+    text: `${String(config['model_type'])}, ${million} M parameters, ${largest?.[0] ?? ''}, ${Math.ceil(bytes / 1e6)} MB`,
+  });
+};
