@@ -1,93 +1,98 @@
-// Reading a prompt into a cache. Long prompts are read in chunks whose borders are fixed (0, CHUNK, 2 CHUNK ...), so
-// that a row's bits are its own and yet rows which begin alike share the work: of the row before, every whole chunk
-// with the same tokens up to its end is kept. One prompt at a time: measured faster than padded or packed batches
-// (design note in docs/design), and nothing a prompt sees depends on its neighbours.
+// Reading a row's tokens in chunks whose borders are fixed (0, CHUNK, 2 CHUNK ...), so that a row's bits are its own
+// and yet rows which begin alike share the work: of the row before, every whole chunk with the same tokens up to its
+// end is kept. One row at a time: measured faster than padded or packed batches on a CPU (bench/decode.ts), and
+// nothing a row sees depends on its neighbours.
 
 import { KeyValueCache } from './cache.ts';
-import { cacheFeeds, int32, int64, type Output, type Runner } from './runner.ts';
+import {
+  cacheFeeds,
+  int32,
+  int64,
+  type Batch,
+  type BatchResult,
+  type Output,
+  type Runner,
+} from './runner.ts';
 import type { Feed } from '../../tensor/session.ts';
 
 /** Tokens read at once. */
 export const CHUNK = 256;
 
-export interface Prefilled {
-  /** One place; valid until the next prompt is read. */
-  readonly cache: KeyValueCache;
-  readonly length: number;
-  /** The most probable token after the prompt. */
-  readonly next: number;
-  /** [vocabSize], where logits were asked for; the reader's own. */
-  readonly logits: Float32Array;
+/** What a chunk is asked for: its positions start .. start + length - 1. */
+export interface ChunkReader {
+  ask(start: number, length: number): Pick<Batch, 'select' | 'picks'>;
+  readonly outputs: readonly Output[];
+  take(result: BatchResult, start: number, length: number): void;
 }
 
-export class PromptReader {
+/** The cache of the row being read, and which tokens lie in it. */
+export class ChunkedCache {
   readonly #runner: Runner;
-  readonly #wanted: readonly Output[];
-  readonly #cache: KeyValueCache;
+  readonly cache: KeyValueCache;
   #feeds: readonly Feed[];
   #tokens: readonly number[] = [];
-  #last: Prefilled | null = null;
 
-  /** `logits`: whether the logits after a prompt are needed, not only the best token. */
-  constructor(runner: Runner, logits: boolean) {
+  constructor(runner: Runner) {
     this.#runner = runner;
-    this.#wanted = logits ? ['present', 'next', 'logits'] : ['present', 'next'];
-    this.#cache = new KeyValueCache(runner.cacheShape, 1, CHUNK);
-    this.#feeds = cacheFeeds(this.#cache);
+    this.cache = new KeyValueCache(runner.cacheShape, 1, CHUNK);
+    this.#feeds = cacheFeeds(this.cache);
   }
 
-  async read(tokens: readonly number[]): Promise<Prefilled> {
-    const kept = sharedLength(this.#tokens, tokens);
-    if (this.#last !== null && kept === tokens.length && kept === this.#tokens.length) {
-      return this.#last;
-    }
-    const first = Math.min(Math.floor(kept / CHUNK), Math.ceil(tokens.length / CHUNK) - 1) * CHUNK;
-    this.#last = null;
+  get feeds(): readonly Feed[] {
+    return this.#feeds;
+  }
+
+  /** `needed`: the first position whose outputs are wanted; chunks before it are kept where the tokens are the same. */
+  async read(tokens: readonly number[], needed: number, reader: ChunkReader): Promise<void> {
+    const kept = Math.min(sharedLength(this.#tokens, tokens), needed);
+    const first = Math.floor(kept / CHUNK) * CHUNK;
     this.#tokens = tokens.slice(0, first);
-    if (this.#cache.reserve(tokens.length)) this.#feeds = cacheFeeds(this.#cache);
-    let next = 0;
-    let logits = new Float32Array(0);
+    this.reserve(tokens.length);
     for (let start = first; start < tokens.length; start += CHUNK) {
       const chunk = tokens.slice(start, start + CHUNK);
+      const read = Math.max(2, chunk.length);
       const result = await this.#runner.run(
         {
-          ...chunkFeeds(chunk, start),
-          // Two rows of the head even for one position: products whose kernel differs for one row never have one.
-          select: int32([chunk.length - 1, chunk.length - 1], [2]),
+          ...chunkFeeds(chunk, start, this.#runner.head === 'scores'),
+          ...reader.ask(start, chunk.length),
           cache: start === 0 ? null : this.#feeds,
         },
-        this.#wanted,
+        reader.outputs,
       );
-      const read = Math.max(2, chunk.length);
-      this.#cache.reserve(start + read);
-      this.#cache.write(result.present, 1, read, 0, 0, start);
-      next = result.next[0] ?? 0;
-      logits = result.logits.slice(0, this.#runner.config.vocabSize);
+      if (result.present.length > 0) {
+        this.reserve(start + read);
+        this.cache.write(result.present, 1, read, 0, 0, start);
+        this.#tokens = tokens.slice(0, start + chunk.length);
+      }
+      reader.take(result, start, chunk.length);
     }
-    this.#tokens = tokens;
-    this.#last = { cache: this.#cache, length: tokens.length, next, logits };
-    return this.#last;
+  }
+
+  reserve(length: number): void {
+    if (this.cache.reserve(length)) this.#feeds = cacheFeeds(this.cache);
   }
 }
 
 /**
- * ids, positions and lengths of a chunk. A chunk of one token is padded to two (the second is seen by nothing before
- * it, and what it leaves in the cache lies beyond the row's length).
+ * A chunk of one token is padded to two (nothing sees the second, and what it leaves in the cache lies beyond the
+ * row's length): products whose kernel differs for one row never have one.
  */
-export const chunkFeeds = (
-  chunk: readonly number[],
-  start: number,
-): { readonly ids: Feed; readonly positions: Feed; readonly lengths: Feed } => {
+const chunkFeeds = (chunk: readonly number[], start: number, segments: boolean): ChunkFeeds => {
   const ids = chunk.length === 1 ? [...chunk, ...chunk] : chunk;
+  const shape = [1, ids.length];
+  const last = start + chunk.length - 1;
   return {
-    ids: int32(ids, [1, ids.length]),
+    ids: int32(ids, shape),
     positions: int64(
-      ids.map((_, index) => Math.min(start + index, start + chunk.length - 1)),
-      [1, ids.length],
+      ids.map((_, index) => Math.min(start + index, last)),
+      shape,
     ),
     lengths: int64([start], [1, 1]),
+    ...(segments ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
   };
 };
+
+type ChunkFeeds = Pick<Batch, 'ids' | 'positions' | 'lengths' | 'segments'>;
 
 const sharedLength = (a: readonly number[], b: readonly number[]): number => {
   const most = Math.min(a.length, b.length);
@@ -95,3 +100,49 @@ const sharedLength = (a: readonly number[], b: readonly number[]): number => {
   while (length < most && a[length] === b[length]) length += 1;
   return length;
 };
+
+export interface Prefilled {
+  /** One place; valid until the next prompt is read. */
+  readonly cache: KeyValueCache;
+  /** The most probable token after the prompt. */
+  readonly next: number;
+  /** [vocabSize], where logits were asked for; the reader's own. */
+  readonly logits: Float32Array;
+}
+
+/** Reads prompts for generation. The same prompt twice in a row is read once. */
+export class PromptReader {
+  readonly #chunks: ChunkedCache;
+  readonly #outputs: readonly Output[];
+  readonly #vocabulary: number;
+  #prompt: readonly number[] = [];
+  #last: Prefilled | null = null;
+
+  /** `logits`: whether the logits after a prompt are needed, not only the best token. */
+  constructor(runner: Runner, logits: boolean) {
+    this.#chunks = new ChunkedCache(runner);
+    this.#outputs = logits ? ['present', 'logits'] : ['present', 'next'];
+    this.#vocabulary = runner.config.vocabSize;
+  }
+
+  async read(prompt: readonly number[]): Promise<Prefilled> {
+    if (this.#last !== null && sameTokens(prompt, this.#prompt)) return this.#last;
+    this.#last = null;
+    let next = 0;
+    let logits = new Float32Array(0);
+    await this.#chunks.read(prompt, prompt.length - 1, {
+      outputs: this.#outputs,
+      ask: (_start, length) => ({ select: int32([length - 1, length - 1], [2]) }),
+      take: (result) => {
+        next = result.next[0] ?? 0;
+        logits = result.logits.slice(0, this.#vocabulary);
+      },
+    });
+    this.#prompt = prompt;
+    this.#last = { cache: this.#chunks.cache, next, logits };
+    return this.#last;
+  }
+}
+
+const sameTokens = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((token, index) => token === b[index]);

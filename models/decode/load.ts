@@ -1,0 +1,64 @@
+// From a checkpoint, and an adapter where there is one, to a runner. Adapters are applied as they are (low-rank
+// products beside the packed or plain weights), so that one set of mapped weights serves every adapter.
+
+import type { GraphBuilder } from '../../tensor/builder.ts';
+import type { Value } from '../../tensor/graph.ts';
+import type { ModelConfig } from '../config.ts';
+import { storedLinears, type LinearOptions } from '../linear.ts';
+import { checkAdapter, fitAdapter, loraLinears, savedSubstitutes } from '../linear-lora.ts';
+import type { AdapterFiles } from '../peft-files.ts';
+import { ModelTensors } from '../tensors.ts';
+import type { WeightSource } from '../weights.ts';
+import type { Head } from './graph.ts';
+import { createRunner, type Runner } from './runner.ts';
+
+export interface DecoderOptions {
+  readonly config: ModelConfig;
+  readonly weights: WeightSource;
+  readonly adapter: AdapterFiles | null;
+  readonly head: Head;
+  readonly activations: LinearOptions['activations'];
+  /** Longest row, in tokens. */
+  readonly maxLength: number;
+  readonly threads: number;
+}
+
+/** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
+export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
+  const { config, weights, adapter, head, maxLength, threads } = options;
+  const linearOptions = { activations: options.activations };
+  if (adapter === null) {
+    return createRunner({
+      config,
+      head,
+      maxLength,
+      threads,
+      model: (g) => {
+        const tensors = new ModelTensors(g, weights);
+        return { tensors, linears: storedLinears(tensors, linearOptions) };
+      },
+    });
+  }
+  const fitted = fitAdapter(adapter.config, config, weights);
+  checkAdapter(fitted, adapter.tensors);
+  return createRunner({
+    config,
+    head,
+    maxLength,
+    threads,
+    initializers: Object.fromEntries(
+      [...adapter.tensors.values()].map(({ name, data }) => [name, data]),
+    ),
+    model: (g: GraphBuilder) => {
+      const values = new Map<string, Value>(
+        [...adapter.tensors.values()].map(({ name, shape }) => [
+          name,
+          g.initializer(name, 'float32', shape),
+        ]),
+      );
+      const tensors = new ModelTensors(g, weights, savedSubstitutes(fitted, values));
+      const base = storedLinears(tensors, linearOptions);
+      return { tensors, linears: loraLinears(base, tensors, fitted, values) };
+    },
+  });
+};
