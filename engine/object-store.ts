@@ -6,7 +6,7 @@ import { mkdirSync, renameSync, rmSync, statSync, type BigIntStats } from 'node:
 import { join } from 'node:path';
 import { now } from './clock.ts';
 import { write, type Sqlite } from './database.ts';
-import { hashFile, stampOf, type ContentDigest, type Stamp } from './digest.ts';
+import { hashFile, stampOf, type ContentDigest, type HashedFile, type Stamp } from './digest.ts';
 import { parseManifest, type ArtifactDigest, type Manifest, type ManifestFile } from './manifest.ts';
 
 /** A file that a step wrote or referenced, as its worker hashed it. */
@@ -229,12 +229,10 @@ export class ObjectStore {
     return row !== undefined && row.stamp === stampOf(stat) ? (row.digest as ContentDigest) : null;
   }
 
-  /** Digest of a file of the user's, from its stamp where that is known, and remembered. */
-  async digestOfFile(path: string, signal?: AbortSignal): Promise<ContentDigest> {
-    const known = this.knownDigest(path, statSync(path, { bigint: true }));
-    if (known !== null) return known;
-    const { digest, size, stamp } = await hashFile(path, signal);
-    write(this.#database, () => this.#putLocation.run(path, digest, size, stamp, now()));
-    return digest;
+  /** Remembers the content of a file of the user's. */
+  learn(path: string, file: HashedFile): void {
+    write(this.#database, () =>
+      this.#putLocation.run(path, file.digest, file.size, file.stamp, now()),
+    );
   }
 }
