@@ -5,6 +5,9 @@ import type { ArtifactKind } from '../schemas/artifact.ts';
 import type { JsonObject, JsonSchema } from '../schemas/json.ts';
 import type { ReportBlock } from '../schemas/report-block.ts';
 
+/** Milliseconds since an arbitrary origin, monotonic. For measurements and progress; never for what is written. */
+export { monotonicMs } from './clock.ts';
+
 export interface InputPort {
   /** Kinds the port takes; more than one where a step reads several (score: predictions or dataset). */
   readonly kind: ArtifactKind | readonly ArtifactKind[];
