@@ -13,8 +13,8 @@ import type { Shape } from './shape.ts';
 export const irVersion = 10;
 export const opsetVersion = 21;
 
-/** Outputs that a node must name although nothing reads them. */
-const mandatoryOutputs: Partial<Record<OpKind, number>> = { topK: 2, groupQueryAttention: 3 };
+/** Outputs after the first that may be left out when nothing reads them; others left out crash the runtime (Split). */
+const optionalOutputs: ReadonlySet<OpKind> = new Set(['layerNormalization', 'rmsNormalization']);
 
 /** The ONNX form of a node: operator, domain, attributes. */
 export function onnxOp(node: GraphNode): OnnxOp {
@@ -171,10 +171,10 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
     for (const node of graph.nodes) {
       const op = onnxOp(node);
       const slots = op.slots ?? node.outputs.map((_, i) => i);
-      const mandatory = mandatoryOutputs[node.kind] ?? 1;
+      const optional = optionalOutputs.has(node.kind);
       const outputs: string[] = [];
       node.outputs.forEach((value, i) => {
-        const used = read.has(value) || i < mandatory;
+        const used = i === 0 || !optional || read.has(value);
         outputs[slots[i] ?? i] = used ? nameOf(value) : '';
       });
       while (outputs.at(-1) === '') outputs.pop();
