@@ -2,7 +2,7 @@
 // 4-bit codes or in int8 rows. The transformer asks for a module by name and doesn't know which it gets; adapters
 // wrap this interface (linear-lora.ts).
 
-import type { GraphBuilder } from '../tensor/builder.ts';
+import { unpackBlocks, unpackBnb4 } from '../tensor/gradients/unpack.ts';
 import type { Value } from '../tensor/graph.ts';
 import type { ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
@@ -19,7 +19,7 @@ export interface LinearOptions {
   readonly activations: 'float' | 'int8';
 }
 
-/** The linear layers of a model as they are stored. `differentiable` forms only: gradients reach x in each. */
+/** The linear layers of a model as they are stored. */
 export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Linears => ({
   apply: (module, x) => {
     const g = tensors.graph;
@@ -45,40 +45,14 @@ const product = (
       return g.fusedMatMul(x, tensors.float(name), { transB: true });
     case 'blocks':
       return blocks(tensors, name, x, weight, activations);
-    case 'bnb4':
-      return bnb4(tensors, name, x, weight);
+    case 'bnb4': {
+      const { shape, type, blockSize } = weight;
+      const attributes = { n: shape[0], k: shape[1], type, blockSize };
+      return g.matMulBnb4(x, packedCodes(tensors, name, weight), attributes);
+    }
     case 'int8-rows':
       return g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true });
   }
-};
-
-/** W as floats, for gradients and for products that have no packed kernel: [out, in]. */
-export const floatWeight = (tensors: ModelTensors, name: string): Value => {
-  if (tensors.substitute(name) !== undefined) return tensors.float(name);
-  const weight = tensors.weight(name);
-  switch (weight.kind) {
-    case 'float':
-      return tensors.float(name);
-    case 'blocks':
-      return unpackBlocks(tensors, name, weight);
-    case 'bnb4':
-      return unpackBnb4(tensors, name, weight);
-    case 'int8-rows':
-      return int8Rows(tensors, name, weight);
-  }
-};
-
-/** A product with a packed kernel whose gradient goes through the same weights as floats. */
-const packedProduct = (
-  g: GraphBuilder,
-  x: Value,
-  forward: () => Value,
-  weight: () => Value,
-): Value => {
-  const [y] = g.composite('packed', [x], () => [forward()] as const, ([dy]) => [
-    dy === undefined ? undefined : () => g.matmul(dy, weight()),
-  ]);
-  return y;
 };
 
 const blocks = (
@@ -92,127 +66,74 @@ const blocks = (
   const [n, k] = weight.shape;
   const { bits, blockSize } = weight;
   const perRow = Math.ceil(k / blockSize);
-  const zeroPoints = weight.zeroPoints;
-  const packed = {
-    data: tensors.mapped(name, 'uint8', [n, perRow, (blockSize * bits) / 8], weight.data),
-    scales: tensors.mapped(`${name}.scales`, 'float32', [n, perRow], weight.scales),
-    ...(zeroPoints === null
-      ? {}
-      : {
-          zeroPoints: tensors.mapped(
-            `${name}.zeros`,
-            'uint8',
-            [n, Math.ceil((perRow * bits) / 8)],
-            zeroPoints,
-          ),
-        }),
-  };
-  return packedProduct(
-    g,
-    x,
-    () => {
-      const accuracy = activations === 'int8' ? 4 : 1;
-      const y = g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy });
-      if (weight.offsets === null) return y;
-      // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
-      const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-      const parts = g.reshape(x, [...x.shape.slice(0, -1), perRow, blockSize]);
-      const sums = g.reduceSum(parts, [-1]);
-      return g.add(y, g.fusedMatMul(sums, offsets, { transB: true }));
-    },
-    () => unpackBlocks(tensors, name, weight),
-  );
-};
-
-/** W [n, k] = (q - zero) * scale + offset, block by block. */
-const unpackBlocks = (tensors: ModelTensors, name: string, weight: WeightOf<'blocks'>): Value => {
-  const g = tensors.graph;
-  const [n, k] = weight.shape;
-  const { bits, blockSize } = weight;
-  const perRow = Math.ceil(k / blockSize);
-  const scales = tensors.mapped(`${name}.scales`, 'float32', [n, perRow], weight.scales);
-  // The same bytes seen as rows of 4- or 8-bit numbers: low nibble first in both.
-  const dtype = bits === 4 ? 'uint4' : 'uint8';
-  const q = tensors.mapped(`${name}.codes`, dtype, [n * perRow, blockSize], weight.data);
-  const middle = g.constant([2 ** (bits - 1)], dtype, [1]);
-  const codes = g.sub(
-    g.cast(q, 'float32'),
-    weight.zeroPoints === null
-      ? g.cast(middle, 'float32')
-      : zeros(tensors, name, weight, weight.zeroPoints, perRow),
-  );
-  const scaled = g.mul(codes, g.reshape(scales, [n * perRow, 1]));
-  if (weight.offsets === null) return g.reshape(scaled, [n, k]);
+  const packed = packedBlocks(tensors, name, weight);
+  const accuracy = activations === 'int8' ? 4 : 1;
+  const y = g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy });
+  if (weight.offsets === null) return y;
+  // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
   const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-  return g.reshape(g.add(scaled, g.reshape(offsets, [n * perRow, 1])), [n, k]);
+  const parts = g.reshape(x, [...x.shape.slice(0, -1), perRow, blockSize]);
+  return g.add(y, g.fusedMatMul(g.reduceSum(parts, [-1]), offsets, { transB: true }));
 };
 
-const zeros = (
+/** The parts of a block weight in MatMulNBits' layout. */
+const packedBlocks = (
   tensors: ModelTensors,
   name: string,
-  { bits, shape: [n] }: WeightOf<'blocks'>,
-  range: NonNullable<WeightOf<'blocks'>['zeroPoints']>,
-  perRow: number,
-): Value => {
-  const g = tensors.graph;
-  const padded = bits === 4 ? perRow + (perRow % 2) : perRow;
-  const dtype = bits === 4 ? 'uint4' : 'uint8';
-  const all = g.cast(tensors.mapped(`${name}.zeroCodes`, dtype, [n, padded], range), 'float32');
-  return g.reshape(g.slice(all, 1, 0, perRow), [n * perRow, 1]);
+  { shape: [n, k], bits, blockSize, data, scales, zeroPoints }: WeightOf<'blocks'>,
+): { readonly data: Value; readonly scales: Value; readonly zeroPoints?: Value } => {
+  const perRow = Math.ceil(k / blockSize);
+  const parts = {
+    data: tensors.mapped(name, 'uint8', [n, perRow, (blockSize * bits) / 8], data),
+    scales: tensors.mapped(`${name}.scales`, 'float32', [n, perRow], scales),
+  };
+  if (zeroPoints === null) return parts;
+  const shape = [n, Math.ceil((perRow * bits) / 8)];
+  return { ...parts, zeroPoints: tensors.mapped(`${name}.zeros`, 'uint8', shape, zeroPoints) };
 };
 
-const bnb4 = (
+const packedCodes = (
   tensors: ModelTensors,
   name: string,
-  x: Value,
-  weight: WeightOf<'bnb4'>,
-): Value => {
-  const g = tensors.graph;
-  const [n, k] = weight.shape;
-  const { type, blockSize } = weight;
-  const count = Math.ceil((n * k) / blockSize);
-  const codes = tensors.mapped(name, 'uint8', [Math.ceil((n * k) / 2)], weight.data);
-  const absmax = tensors.mapped(`${name}.absmax`, 'float32', [count], weight.absmax);
-  return packedProduct(
-    g,
-    x,
-    () => g.matMulBnb4(x, { codes, absmax }, { n, k, type, blockSize }),
-    () => unpackBnb4(tensors, name, weight),
-  );
-};
+  { shape: [n, k], blockSize, data, absmax }: WeightOf<'bnb4'>,
+): { readonly codes: Value; readonly absmax: Value } => ({
+  codes: tensors.mapped(name, 'uint8', [Math.ceil((n * k) / 2)], data),
+  absmax: tensors.mapped(
+    `${name}.absmax`,
+    'float32',
+    [Math.ceil((n * k) / blockSize)],
+    absmax,
+  ),
+});
 
-/** Values of the 16 codes: bitsandbytes functional.py. */
-const codebooks = {
-  nf4: [
-    -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
-    -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
-    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
-    0.7229568362236023, 1,
-  ],
-  fp4: [0, 0.0625, 8, 12, 4, 6, 2, 3, 0, -0.0625, -8, -12, -4, -6, -2, -3].map((x) => x / 12),
-} as const;
-
-/**
- * W [n, k] by looking each byte up in a table of its two values (high nibble first): MatMulBnb4 has no correct
- * product with W itself on the CPU.
- */
-const unpackBnb4 = (tensors: ModelTensors, name: string, weight: WeightOf<'bnb4'>): Value => {
+/** W as floats [out, in], for what has no packed kernel. */
+export const floatWeight = (tensors: ModelTensors, name: string): Value => {
   const g = tensors.graph;
-  const [n, k] = weight.shape;
-  const { blockSize } = weight;
-  if ((n * k) % blockSize !== 0)
-    throw new Error(`${name}: ${n} x ${k} elements don't fill blocks of ${blockSize}`);
-  const values = codebooks[weight.type];
-  const pairs = Array.from({ length: 256 }, (_, byte) => [
-    values[byte >> 4] ?? 0,
-    values[byte & 15] ?? 0,
-  ]).flat();
-  const table = g.constant(pairs, 'float32', [256, 2]);
-  const codes = tensors.mapped(name, 'uint8', [(n * k) / 2], weight.data);
-  const absmax = tensors.mapped(`${name}.absmax`, 'float32', [(n * k) / blockSize], weight.absmax);
-  const looked = g.gather(table, g.cast(codes, 'int32'));
-  const blocksOf = g.reshape(looked, [(n * k) / blockSize, blockSize]);
-  return g.reshape(g.mul(blocksOf, g.unsqueeze(absmax, [1])), [n, k]);
+  if (tensors.substitute(name) !== undefined) return tensors.float(name);
+  const weight = tensors.weight(name);
+  switch (weight.kind) {
+    case 'float':
+      return tensors.float(name);
+    case 'blocks': {
+      const { shape, bits, blockSize } = weight;
+      const [n, k] = shape;
+      const attributes = { n, k, bits, blockSize, accuracy: 1 } as const;
+      const packed = packedBlocks(tensors, name, weight);
+      const unpacked = unpackBlocks(g, { zeroPoints: undefined, ...packed }, attributes);
+      if (weight.offsets === null) return unpacked;
+      const perRow = Math.ceil(k / blockSize);
+      const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
+      const shifted = g.add(g.reshape(unpacked, [n, perRow, blockSize]), g.unsqueeze(offsets, [-1]));
+      return g.reshape(shifted, [n, k]);
+    }
+    case 'bnb4': {
+      const { shape, type, blockSize } = weight;
+      const attributes = { n: shape[0], k: shape[1], type, blockSize };
+      return unpackBnb4(g, packedCodes(tensors, name, weight), attributes);
+    }
+    case 'int8-rows':
+      return int8Rows(tensors, name, weight);
+  }
 };
 
 const int8Rows = (tensors: ModelTensors, name: string, weight: WeightOf<'int8-rows'>): Value => {

@@ -13,6 +13,7 @@ import type { ModelConfig } from '../../models/config.ts';
 import { modelConfig } from '../../models/config.ts';
 import type { Linears } from '../../models/linear.ts';
 import { storedLinears } from '../../models/linear.ts';
+import type { NamedTensor } from '../../models/peft-files.ts';
 import { slotFeeds } from '../../models/slot-feeds.ts';
 import { ModelTensors } from '../../models/tensors.ts';
 import type { MicroBatch, TrainingRow } from '../../models/train/batches.ts';
@@ -20,6 +21,7 @@ import { layOut } from '../../models/train/batches.ts';
 import { finalNorm, headLogits, hiddenStates } from '../../models/transformer.ts';
 import type { WeightSource } from '../../models/weights.ts';
 import { GraphBuilder } from '../../tensor/builder.ts';
+import type { Value } from '../../tensor/graph.ts';
 import { createSession } from '../../tensor/session.ts';
 
 export interface GoldenModel {
@@ -66,20 +68,38 @@ export interface ForwardResult {
   readonly values: ReadonlyMap<string, Float32Array>;
 }
 
+/** What takes the place of stored weights, and what wraps the linear layers. */
+export interface ForwardOptions {
+  readonly initializers?: ReadonlyMap<string, NamedTensor>;
+  readonly substitutes?: (values: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value>;
+  readonly wrap?: (
+    linears: Linears,
+    tensors: ModelTensors,
+    values: ReadonlyMap<string, Value>,
+  ) => Linears;
+}
+
 /** Runs rows through the model, laid out as training lays them out. */
 export const forward = async (
   { config, weights }: GoldenModel,
   rows: readonly (readonly number[])[],
-  wrap: (linears: Linears, tensors: ModelTensors) => Linears = (linears) => linears,
+  { initializers = new Map(), substitutes, wrap }: ForwardOptions = {},
 ): Promise<ForwardResult> => {
   const g = new GraphBuilder();
-  const tensors = new ModelTensors(g, weights);
+  const values = new Map(
+    [...initializers.values()].map(({ name, shape }) => [
+      name,
+      g.initializer(name, 'float32', shape),
+    ]),
+  );
+  const tensors = new ModelTensors(g, weights, substitutes?.(values) ?? new Map());
   const inputs = slotInputs(g, config);
   const ids = g.input('ids', 'int32', ['S*L']);
+  const stored = storedLinears(tensors, { activations: 'float' });
   const parts = {
     config,
     tensors,
-    linears: wrap(storedLinears(tensors, { activations: 'float' }), tensors),
+    linears: wrap === undefined ? stored : wrap(stored, tensors, values),
     attention: slotAttention(g, config, inputs),
     onHidden: g.output.bind(g),
   };
@@ -87,7 +107,12 @@ export const forward = async (
   const final = finalNorm(parts, hidden);
   g.output('final', final);
   g.output('logits', headLogits(parts, final));
-  const session = await createSession(g.build(), { threads: 1 });
+  const session = await createSession(g.build(), {
+    threads: 1,
+    initializers: Object.fromEntries(
+      [...initializers.values()].map(({ name, data }) => [name, data]),
+    ),
+  });
   const batch = layOut(
     rows.map((row) => rowOf(row)),
     1000,

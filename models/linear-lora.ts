@@ -1,0 +1,169 @@
+// An adapter inside a graph: wraps the linear layers it adapts (see the picture in lora.ts) and says which stored
+// weights it replaces. Values come from the caller: inputs when training, initialisers when generating.
+
+import type { Value } from '../tensor/graph.ts';
+import type { ModelConfig } from './config.ts';
+import type { Linears } from './linear.ts';
+import { floatWeight } from './linear.ts';
+import type { LoraConfig, LoraTarget } from './lora.ts';
+import { AdapterError, loraTargets, savedModules, tensorNames } from './lora.ts';
+import { linearModules, modelModules } from './modules.ts';
+import type { NamedTensor } from './peft-files.ts';
+import type { ModelTensors } from './tensors.ts';
+import type { WeightSource } from './weights.ts';
+
+export interface AdapterTensor {
+  /** As in adapter_model.safetensors. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly role: 'A' | 'B' | 'magnitude' | 'saved';
+  readonly module: string;
+}
+
+/** An adapter's configuration applied to a model: what it adapts and every tensor it must have. */
+export interface FittedAdapter {
+  readonly config: LoraConfig;
+  readonly targets: ReadonlyMap<string, LoraTarget>;
+  readonly tensors: readonly AdapterTensor[];
+}
+
+export const fitAdapter = (
+  lora: LoraConfig,
+  config: ModelConfig,
+  weights: WeightSource,
+): FittedAdapter => {
+  const linears = linearModules(config);
+  const modules = modelModules(config.modelType);
+  const targets = loraTargets(lora, linears);
+  const saved = savedModules(lora, [modules.embeddings, ...linears, modules.head]);
+  if (saved.length > 0 && config.tied)
+    throw new AdapterError(
+      'modules_to_save on a model whose head is its embedding matrix is not supported',
+    );
+  const shapeOf = (module: string): readonly number[] => {
+    const weight = weights.get(`${module}.weight`);
+    if (weight === undefined) throw new AdapterError(`the model has no ${module}.weight`);
+    return weight.shape;
+  };
+  const tensors = targets.flatMap(({ module, rank }): readonly AdapterTensor[] => {
+    const [out = 0, inputs = 0] = shapeOf(module);
+    return [
+      { name: tensorNames.a(module), shape: [rank, inputs], role: 'A', module },
+      { name: tensorNames.b(module), shape: [out, rank], role: 'B', module },
+      ...(lora.use_dora
+        ? [{ name: tensorNames.magnitude(module), shape: [out], role: 'magnitude', module } as const]
+        : []),
+    ];
+  });
+  return {
+    config: lora,
+    targets: new Map(targets.map((target) => [target.module, target])),
+    tensors: [
+      ...tensors,
+      ...saved.map(
+        (module): AdapterTensor => ({
+          name: tensorNames.saved(module),
+          shape: shapeOf(module),
+          role: 'saved',
+          module,
+        }),
+      ),
+    ],
+  };
+};
+
+/** Every tensor the adapter must have is there with its shape, and there is none besides. */
+export const checkAdapter = (
+  adapter: FittedAdapter,
+  tensors: ReadonlyMap<string, NamedTensor>,
+): void => {
+  const wanted = new Set(adapter.tensors.map(({ name }) => name));
+  const unused = [...tensors.keys()].filter((name) => !wanted.has(name));
+  if (unused.length > 0)
+    throw new AdapterError(
+      `${unused.length} tensors of the adapter fit nothing in the model, the first is ${unused[0] ?? ''}`,
+    );
+  for (const { name, shape } of adapter.tensors) {
+    const found = tensors.get(name);
+    if (found === undefined) throw new AdapterError(`the adapter lacks ${name}`);
+    if (found.shape.join() !== shape.join())
+      throw new AdapterError(
+        `${name} is [${found.shape.join(', ')}], the model needs [${shape.join(', ')}]`,
+      );
+  }
+};
+
+/** Weight name -> the value that takes its place (modules_to_save), for ModelTensors. */
+export const savedSubstitutes = (
+  adapter: FittedAdapter,
+  values: ReadonlyMap<string, Value>,
+): ReadonlyMap<string, Value> =>
+  new Map(
+    adapter.tensors.flatMap(({ name, role, module }) => {
+      const value = values.get(name);
+      return role === 'saved' && value !== undefined ? [[`${module}.weight`, value] as const] : [];
+    }),
+  );
+
+/** What dropout leaves of a module's input; the identity outside training. */
+export type LoraDropout = (module: string, x: Value) => Value;
+
+export const loraLinears = (
+  base: Linears,
+  tensors: ModelTensors,
+  adapter: FittedAdapter,
+  values: ReadonlyMap<string, Value>,
+  dropout: LoraDropout = (_module, x) => x,
+): Linears => ({
+  apply: (module, x) => {
+    const y = base.apply(module, x);
+    const target = adapter.targets.get(module);
+    if (target === undefined) return y;
+    const g = tensors.graph;
+    const value = (name: string): Value => {
+      const found = values.get(name);
+      if (found === undefined) throw new AdapterError(`no value for ${name}`);
+      return found;
+    };
+    const a = value(tensorNames.a(module));
+    const b = value(tensorNames.b(module));
+    return g.scope('lora', () => {
+      const low = g.fusedMatMul(dropout(module, x), a, { transB: true });
+      const delta = g.fusedMatMul(low, b, { transB: true, alpha: target.scale });
+      if (!adapter.config.use_dora) return g.add(y, delta);
+      const magnitude = value(tensorNames.magnitude(module));
+      const ratio = g.div(magnitude, columnNorms(tensors, target, a, b));
+      const bias = `${module}.bias`;
+      if (!tensors.has(bias)) return g.mul(g.add(y, delta), ratio);
+      const shift = tensors.float(bias);
+      return g.add(g.mul(g.add(g.sub(y, shift), delta), ratio), shift);
+    });
+  },
+});
+
+/**
+ * Row norms of W + s B A without making that matrix: |w|² + 2 s (W Aᵀ ∘ B) + s² (B (A Aᵀ) ∘ B), summed over rows.
+ * DoRA (Liu et al. 2024, section 4.3) takes them as constants in the backward pass.
+ */
+const columnNorms = (tensors: ModelTensors, target: LoraTarget, a: Value, b: Value): Value => {
+  const g = tensors.graph;
+  const [norms] = g.composite(
+    'norms',
+    // No inputs to differentiate by: the gradient stops here.
+    [],
+    () => {
+      const w = floatWeight(tensors, `${target.module}.weight`);
+      const cross = g.reduceSum(g.mul(g.fusedMatMul(w, a, { transB: true }), b), [-1]);
+      const gram = g.fusedMatMul(a, a, { transB: true });
+      const own = g.reduceSum(g.mul(g.matmul(b, gram), b), [-1]);
+      const { scale } = target;
+      const squares = g.add(
+        g.add(g.reduceSumSquare(w, [-1]), g.mul(cross, 2 * scale)),
+        g.mul(own, scale * scale),
+      );
+      return [g.sqrt(squares)] as const;
+    },
+    () => [],
+  );
+  return norms;
+};

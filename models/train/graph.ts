@@ -1,0 +1,111 @@
+// The training step as one inference graph: loss of a micro-batch and its gradient for every trained tensor, both
+// summed over tokens (the loop divides by the tokens of the whole accumulation window). What is trained comes in as
+// inputs and so can be updated in place; what is frozen is mapped.
+
+import { GraphBuilder } from '../../tensor/builder.ts';
+import { gradient } from '../../tensor/gradient.ts';
+import type { Graph, Value } from '../../tensor/graph.ts';
+import { slotAttention, slotInputs } from '../attention.ts';
+import type { ModelConfig } from '../config.ts';
+import type { FittedAdapter } from '../linear-lora.ts';
+import { loraLinears, savedSubstitutes } from '../linear-lora.ts';
+import { storedLinears } from '../linear.ts';
+import { ModelTensors } from '../tensors.ts';
+import { hiddenStates, logits } from '../transformer.ts';
+import type { WeightSource } from '../weights.ts';
+import type { Trainable } from './trainables.ts';
+
+export interface TrainingGraphOptions {
+  readonly config: ModelConfig;
+  readonly weights: WeightSource;
+  readonly trainables: readonly Trainable[];
+  /** Null when every weight is trained. */
+  readonly adapter: FittedAdapter | null;
+  /** With gradients, or the loss alone (validation). */
+  readonly gradients: boolean;
+}
+
+export const gradientName = (trainable: string): string => `grad:${trainable}`;
+export const maskName = (module: string): string => `keep:${module}`;
+
+/**
+ * Inputs: `ids` int32 [S*L], those of slotInputs, `predict_at` int32 [R] (flat positions that predict a supervised
+ * token), `labels` int64 [R, 1], every trainable by name, and with dropout a `keep:<module>` bool [S*L, in] each.
+ * Outputs: `loss` (a scalar: the sum of -log p over the labels), and `grad:<name>` of every trainable.
+ */
+export const trainingGraph = (options: TrainingGraphOptions): Graph => {
+  const { config, weights, trainables, adapter } = options;
+  const g = new GraphBuilder();
+  const inputs = slotInputs(g, config);
+  const ids = g.input('ids', 'int32', ['S*L']);
+  const predictAt = g.input('predict_at', 'int32', ['R']);
+  const labels = g.input('labels', 'int64', ['R', 1]);
+  const values = new Map(
+    trainables.map(({ name, shape }) => [name, g.input(name, 'float32', shape)]),
+  );
+  const substitutes = adapter === null ? values : savedSubstitutes(adapter, values);
+  const tensors = new ModelTensors(g, weights, substitutes);
+  const stored = storedLinears(tensors, { activations: 'float' });
+  const parts = {
+    config,
+    tensors,
+    linears:
+      adapter === null
+        ? stored
+        : loraLinears(stored, tensors, adapter, values, dropout(g, options)),
+    attention: slotAttention(g, config, inputs),
+  };
+  const hidden = hiddenStates(parts, ids, g.reshape(inputs.positions, ['S*L']));
+  const scores = logits(parts, g.gather(hidden, predictAt));
+  const loss = g.scope('loss', () => crossEntropy(g, scores, labels));
+  g.output('loss', loss);
+  if (options.gradients) {
+    const wanted = [...values];
+    const found = gradient(
+      g,
+      loss,
+      wanted.map(([, value]) => value),
+    );
+    for (const [index, [name]] of wanted.entries()) {
+      const value = found[index];
+      if (value !== undefined) g.output(gradientName(name), value);
+    }
+  }
+  return g.build();
+};
+
+/** Sum over rows of -log softmax(scores)[label]. Its gradient, softmax minus one at the label, is written in place. */
+const crossEntropy = (g: GraphBuilder, scores: Value, labels: Value): Value => {
+  let logProbabilities: Value | undefined;
+  const [loss] = g.composite(
+    'cross_entropy',
+    [scores],
+    () => {
+      logProbabilities = g.logSoftmax(scores);
+      return [g.neg(g.reduceSum(g.gatherElements(logProbabilities, labels, 1)))] as const;
+    },
+    () => [
+      // The loss is the last node: its own gradient is 1.
+      () => {
+        if (logProbabilities === undefined) throw new Error('backward before forward');
+        const rows = labels.shape[0] ?? 1;
+        const minusOne = g.full(-1, 'float32', [rows, 1]);
+        return g.scatterElements(g.exp(logProbabilities), labels, minusOne, 1, 'add');
+      },
+    ],
+  );
+  return loss;
+};
+
+/**
+ * Inverted dropout on the input of the low-rank branch only. The mask says what is kept; 1 / (1 - p) multiplies the
+ * kept values.
+ */
+const dropout = (g: GraphBuilder, { adapter, gradients }: TrainingGraphOptions) => {
+  const p = adapter?.config.lora_dropout ?? 0;
+  return (module: string, x: Value): Value => {
+    if (p === 0 || !gradients) return x;
+    const keep = g.input(maskName(module), 'bool', x.shape);
+    return g.where(keep, g.mul(x, 1 / (1 - p)), 0);
+  };
+};

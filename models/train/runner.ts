@@ -1,0 +1,137 @@
+// Runs micro-batches through the training graph: feeds in, loss out, gradients added to a flat array.
+
+import { stream } from '../../random/threefry.ts';
+import type { Feed, Feeds, Session } from '../../tensor/session.ts';
+import { createSession } from '../../tensor/session.ts';
+import type { ModelConfig } from '../config.ts';
+import { slotFeeds } from '../slot-feeds.ts';
+import type { MicroBatch, TrainingRow } from './batches.ts';
+import { layOut } from './batches.ts';
+import type { TrainingGraphOptions } from './graph.ts';
+import { gradientName, maskName, trainingGraph } from './graph.ts';
+import { attentionLength, prepacked } from './memory.ts';
+import type { Trainable } from './trainables.ts';
+import { viewOf } from './trainables.ts';
+
+export interface Runner {
+  /**
+   * Sum of -log p over the labels of `rows`; their gradients are added to `into`. `dropout` names the masks: the same
+   * numbers give the same masks, whatever ran before.
+   */
+  run(
+    rows: readonly TrainingRow[],
+    into: Float32Array | null,
+    dropout: DropoutKey | null,
+  ): Promise<number>;
+  release(): Promise<void>;
+}
+
+export interface DropoutKey {
+  readonly seed: number;
+  /** Optimiser step (0-based) and micro-batch within it. */
+  readonly step: number;
+  readonly micro: number;
+}
+
+export const createRunner = async (
+  options: TrainingGraphOptions,
+  parameters: Float32Array,
+  threads: number,
+): Promise<Runner> => {
+  const { config, trainables, adapter, weights } = options;
+  const session = await createSession(trainingGraph(options), {
+    threads,
+    // Validation shares the mapped pages of training instead of packing a copy of its own.
+    prepack: options.gradients && prepacked(config, weights),
+  });
+  const parameterFeeds: Record<string, Feed> = Object.fromEntries(
+    trainables.map((trainable) => [
+      trainable.name,
+      { data: viewOf(parameters, trainable), shape: trainable.shape },
+    ]),
+  );
+  const p = options.gradients ? (adapter?.config.lora_dropout ?? 0) : 0;
+  return {
+    async run(rows, into, dropout) {
+      const batch = layOut(rows, attentionLength(config));
+      if (batch.labels.length === 0) return 0;
+      const feeds: Feeds = {
+        ...batchFeeds(config, batch),
+        ...parameterFeeds,
+        ...(p > 0 && dropout !== null ? dropoutFeeds(options, batch, p, dropout) : {}),
+      };
+      return collect(session, feeds, trainables, into);
+    },
+    release: () => session.release(),
+  };
+};
+
+const batchFeeds = (config: ModelConfig, batch: MicroBatch): Record<string, Feed> => {
+  const { ids, predictAt, labels } = batch;
+  return {
+    ...slotFeeds(config, batch),
+    ids: { data: ids, shape: [ids.length] },
+    predict_at: { data: predictAt, shape: [predictAt.length] },
+    labels: { data: BigInt64Array.from(labels, BigInt), shape: [labels.length, 1] },
+  };
+};
+
+/** One mask for each adapted module: PEFT drops independently in each. */
+const dropoutFeeds = (
+  { adapter, weights }: TrainingGraphOptions,
+  batch: MicroBatch,
+  p: number,
+  { seed, step, micro }: DropoutKey,
+): Record<string, Feed> =>
+  Object.fromEntries(
+    [...(adapter?.targets.keys() ?? [])].map((module, index) => {
+      const inputs = weights.get(`${module}.weight`)?.shape[1] ?? 0;
+      const shape = [batch.ids.length, inputs];
+      const data = keepMask(batch.ids.length * inputs, p, seed, step, micro, index);
+      return [maskName(module), { data, shape }];
+    }),
+  );
+
+/**
+ * 1 with probability 1 - p. The gaps between dropped elements are geometric, so only p draws an element are needed:
+ * masks of a rank-16 adapter on all layers are 76 million elements a step of 512 tokens.
+ */
+export const keepMask = (
+  length: number,
+  p: number,
+  seed: number,
+  ...indices: readonly number[]
+): Uint8Array => {
+  const mask = new Uint8Array(length).fill(1);
+  const random = stream(seed, 'lora dropout', ...indices);
+  const perGap = 1 / Math.log1p(-p);
+  let at = -1;
+  for (;;) {
+    // (0, 1]: the logarithm is finite.
+    const u = (random.uint32() + 1) / 2 ** 32;
+    at += 1 + Math.floor(Math.log(u) * perGap);
+    if (at >= length) return mask;
+    mask[at] = 0;
+  }
+};
+
+const collect = async (
+  session: Session,
+  feeds: Feeds,
+  trainables: readonly Trainable[],
+  into: Float32Array | null,
+): Promise<number> => {
+  const results = await session.run(feeds);
+  if (into !== null) {
+    for (const trainable of trainables) {
+      const gradient = results[gradientName(trainable.name)]?.data;
+      if (!(gradient instanceof Float32Array)) throw new Error(`no gradient of ${trainable.name}`);
+      addTo(viewOf(into, trainable), gradient);
+    }
+  }
+  return Number(results['loss']?.data[0] ?? NaN);
+};
+
+const addTo = (sum: Float32Array, values: Float32Array): void => {
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
+};
