@@ -1,0 +1,118 @@
+// Plan -> events and a record: opens the run's folder, announces this coordinator, and lets it work.
+
+import { availableParallelism, cpus, platform, arch } from 'node:os';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Diagnostic } from '../schemas/diagnostic.ts';
+import type { RunEvent } from '../schemas/event.ts';
+import type { RunRecord, RunStepRecord } from '../schemas/run-record.ts';
+import { now } from './clock.ts';
+import { Coordinator, type StopMode } from './coordinator.ts';
+import type { WorkerCommand } from './executors/worker-process.ts';
+import type { InputEdge } from './experiment.ts';
+import { Leases } from './lease.ts';
+import { runtimeLabel } from './numerics.ts';
+import type { Plan, PlanStep } from './plan.ts';
+import { err, ok, type Result } from './result.ts';
+import { createRun, RunLog } from './run-store.ts';
+import { storageFailure } from './storage-errors.ts';
+
+export interface ExecuteOptions {
+  /** Steps at once. Default: cores. */
+  readonly jobs?: number;
+  readonly onFailure: 'stop' | 'continue' | 'kill';
+  /** How to start a worker process. */
+  readonly worker: WorkerCommand;
+  readonly mesaVersion: string;
+  /** The experiment file as the user typed it. */
+  readonly file: string;
+  /** `--name`. */
+  readonly name?: string;
+}
+
+export interface RunHandle {
+  readonly run: string;
+  /** Absolute path of runs/<id>. */
+  readonly folder: string;
+  readonly done: Promise<RunRecord>;
+  /**
+   * `checkpoint` asks running steps to save and stop within max(10 s, 1.5 of their own steps); `kill` ends them now.
+   * May be called again, and only gets harder.
+   */
+  stop(mode: StopMode): void;
+}
+
+const showEdge = (edge: InputEdge): string =>
+  edge.kind === 'step' ? `${edge.from}.${edge.output}` : `run:${edge.run}/${edge.step}${edge.output === null ? '' : `.${edge.output}`}`;
+
+const stepRecord = ({ instance, planned }: PlanStep): RunStepRecord => ({
+  step: instance.name,
+  id: instance.id,
+  uses: instance.uses,
+  axes: instance.axes,
+  params: instance.params,
+  seed: instance.definition.usesSeed?.(instance.params) === true ? instance.seed : null,
+  inputs: Object.fromEntries(
+    Object.entries(instance.inputs).map(([port, edges]) => [port, edges.map(showEdge)]),
+  ),
+  state: 'not-started',
+  planned: planned.status,
+});
+
+const initialRecord = (plan: Plan, options: ExecuteOptions, run: string): RunRecord => ({
+  schemaVersion: 1,
+  run,
+  name: options.name ?? plan.experiment.name,
+  file: options.file,
+  mesaVersion: options.mesaVersion,
+  startedAt: now(),
+  durationMs: 0,
+  status: 'killed',
+  resolved: plan.experiment.resolved,
+  origins: plan.experiment.origins,
+  environment: {
+    node: process.version,
+    platform: platform(),
+    arch: arch(),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    threads: availableParallelism(),
+    runtime: runtimeLabel(),
+  },
+  steps: plan.steps.map(stepRecord),
+});
+
+/**
+ * Starts a run. The error is the disk's: no run folder, no lock. `onEvent` is called for each event in order; what it
+ * throws is not caught.
+ */
+export const executePlan = (
+  plan: Plan,
+  options: ExecuteOptions,
+  onEvent: (event: RunEvent) => void,
+): Result<RunHandle, Diagnostic> => {
+  const { project } = plan.services;
+  try {
+    const run = createRun(project.runsDir);
+    const leases = new Leases(project.database, project.liveDir, run);
+    for (const dead of leases.buryDead())
+      rmSync(join(project.attemptsDir, dead), { recursive: true, force: true });
+    const initial = initialRecord(plan, options, run);
+    let coordinator: Coordinator | null = null;
+    const log = new RunLog(project.runsDir, initial, (error) => coordinator?.logBroke(error));
+    coordinator = new Coordinator(plan, { ...options, run, jobs: options.jobs ?? availableParallelism() }, leases, log, onEvent);
+    const working = coordinator;
+    return ok({
+      run,
+      folder: log.folder,
+      done: working.work(),
+      stop: (mode) => {
+        working.stop(mode);
+      },
+    });
+  } catch (error) {
+    const failure = storageFailure(error, project.root);
+    const message = `can't start a run: ${failure?.message ?? (error as Error).message}`;
+    const hint = failure?.hint;
+    return err({ severity: 'error', code: 'E414', message, ...(hint === undefined ? {} : { hint }) });
+  }
+};
