@@ -5,8 +5,10 @@ import { asIs, type StoredTensor } from './stored.ts';
 import { CheckpointError } from './error.ts';
 import { isEncoding } from './encoding.ts';
 import { readGgufHeader } from './gguf.ts';
+import { findBitsandbytes } from './bitsandbytes.ts';
+import { readMesaTensors } from './mesa-format.ts';
 import { fromGgufName, fromHubName, ggufArchitectures } from './names.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
+import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors.ts';
 import { checkIndex, readIndex } from './sharded.ts';
 import { configFromGguf, type HfConfig } from './gguf-config.ts';
 
@@ -28,8 +30,9 @@ export const openCheckpoint = (checkpoint: CheckpointFiles, config: HfConfig): S
     case 'safetensors':
       return openSafetensors(checkpoint, String(config['model_type']));
     case 'mesa':
+      return openMesa(checkpoint);
     case 'torch':
-      throw new Error(`${checkpoint.format} checkpoints have readers of their own`);
+      throw new Error('torch checkpoints are not read yet');
   }
 };
 
@@ -60,6 +63,7 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
       shape: tensor.shape,
       encoding: tensor.encoding,
       arrangement: named.arrangement,
+      quantized: null,
       data: tensor.data,
     });
   }
@@ -67,32 +71,50 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
 };
 
 const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): StoredTensors => {
-  const tensors = new Map<string, StoredTensor>();
+  const stored = new Map<string, SafetensorsTensor>();
   const shards = new Map<string, ReadonlySet<string>>();
   for (const { name: fileName, path } of files) {
     const header = readSafetensorsHeader(path);
     shards.set(fileName, new Set(header.tensors.keys()));
     for (const tensor of header.tensors.values()) {
-      const named = fromHubName(modelType, tensor.name);
-      if (named === null) continue;
-      if (!isEncoding(tensor.dtype))
-        throw new CheckpointError(path, `has dtype ${tensor.dtype}, which MESA cannot read`, {
-          tensor: tensor.name,
-        });
-      const before = tensors.get(named.name);
+      const before = stored.get(tensor.name);
       if (before !== undefined)
         throw new CheckpointError(path, `is also in ${before.data.path}`, { tensor: tensor.name });
-      const transposed = named.arrangement.kind === 'transposed';
-      tensors.set(named.name, {
-        name: named.name,
-        storedName: tensor.name,
-        shape: transposed ? [...tensor.shape].reverse() : tensor.shape,
-        encoding: tensor.dtype,
-        arrangement: transposed ? named.arrangement : asIs,
-        data: tensor.data,
-      });
+      stored.set(tensor.name, tensor);
     }
   }
   if (index !== null) checkIndex(index, readIndex(index), shards);
+
+  const { quantized, parts } = findBitsandbytes(stored);
+  const tensors = new Map<string, StoredTensor>();
+  for (const tensor of stored.values()) {
+    const named = parts.has(tensor.name) ? null : fromHubName(modelType, tensor.name);
+    if (named === null) continue;
+    const { path } = tensor.data;
+    if (!isEncoding(tensor.dtype))
+      throw new CheckpointError(path, `has dtype ${tensor.dtype}, which MESA cannot read`, {
+        tensor: tensor.name,
+      });
+    const clash = tensors.get(named.name);
+    if (clash !== undefined)
+      throw new CheckpointError(path, `means the same weight as ${clash.storedName}`, {
+        tensor: tensor.name,
+      });
+    const packed = quantized.get(tensor.name);
+    // Quantised layers are saved as linear layers, [out, in], even where the model has Conv1D.
+    const transposed = packed === undefined && named.arrangement.kind === 'transposed';
+    tensors.set(named.name, {
+      name: named.name,
+      storedName: tensor.name,
+      shape: packed?.shape ?? (transposed ? [...tensor.shape].reverse() : tensor.shape),
+      encoding: tensor.dtype,
+      arrangement: transposed ? named.arrangement : asIs,
+      quantized: packed?.quantized ?? null,
+      data: tensor.data,
+    });
+  }
   return tensors;
 };
+
+const openMesa = ({ files }: CheckpointFiles): StoredTensors =>
+  new Map(files.flatMap(({ path }) => [...readMesaTensors(path)]));

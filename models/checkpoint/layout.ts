@@ -9,16 +9,17 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { BlockFormatName } from '../quantize/blocks.ts';
 import { packRows, packedForms, type PackedForm } from '../quantize/packed.ts';
 import type { FileRange, Weight, WeightSource } from '../weights.ts';
 import { OpenFiles } from './file.ts';
+import { int8Scales } from '../quantize/int8.ts';
+import { floats, readAbsmax, type Quantized } from './quantized.ts';
 import {
-  bytesOf,
   readSafetensorsHeader,
-  writeSafetensors,
-  type SafetensorsEntry,
+  SafetensorsWriter,
+  type DeclaredTensor,
   type SafetensorsFile,
 } from './safetensors.ts';
 import { CheckpointError } from './error.ts';
@@ -45,7 +46,9 @@ const layoutVersion = 1;
 type Placement =
   | { readonly kind: 'mapped'; readonly dtype: 'float32' | 'float16' | 'bfloat16' }
   | { readonly kind: 'decoded' }
-  | { readonly kind: 'blocks'; readonly format: BlockFormatName; readonly form: PackedForm };
+  | { readonly kind: 'blocks'; readonly format: BlockFormatName; readonly form: PackedForm }
+  /** Codes are mapped where they are; their scales too, or in the derived file where they need computing. */
+  | { readonly kind: 'quantized'; readonly quantized: Quantized };
 
 const mappedDtypes = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
@@ -53,7 +56,9 @@ const isBlockFormat = (encoding: string): encoding is BlockFormatName =>
   Object.hasOwn(packedForms, encoding);
 
 const place = (tensor: StoredTensor, mode: WeightMode): Placement => {
-  const { encoding, arrangement, shape } = tensor;
+  const { encoding, arrangement, shape, quantized } = tensor;
+  if (quantized !== null)
+    return mode === 'float32' ? { kind: 'decoded' } : { kind: 'quantized', quantized };
   if (mode !== 'float32' && isBlockFormat(encoding) && shape.length === 2)
     return { kind: 'blocks', format: encoding, form: packedForms[encoding] };
   const unmoved = arrangement.kind === 'as-is';
@@ -79,14 +84,12 @@ export const openWeights = (
   const placements = new Map(
     [...tensors.values()].map((tensor) => [tensor.name, place(tensor, mode)] as const),
   );
-  const entries = (files: OpenFiles): SafetensorsEntry[] =>
-    [...tensors.values()].flatMap((tensor) => {
-      const placement = placements.get(tensor.name);
-      return placement === undefined ? [] : [...derivedEntries(tensor, placement, files)];
-    });
-  const derived = [...placements.values()].every(({ kind }) => kind === 'mapped')
-    ? null
-    : derive(join(derivedFolder, `${derivedName(tensors, digests, mode)}.safetensors`), entries);
+  const parts = [...tensors.values()].flatMap((tensor) => {
+    const placement = placements.get(tensor.name);
+    return placement === undefined ? [] : [derivedPart(tensor, placement)];
+  });
+  const path = join(derivedFolder, `${derivedName(tensors, digests, mode)}.safetensors`);
+  const derived = parts.every(({ declared }) => declared.length === 0) ? null : derive(path, parts);
 
   const resolve = (name: string): StoredTensor | undefined =>
     tensors.get(aliases.get(name) ?? name);
@@ -114,12 +117,13 @@ const derivedName = (tensors: StoredTensors, digests: readonly string[], mode: s
         layoutVersion,
         mode,
         digests,
-        [...tensors.values()].map(({ name, storedName, shape, encoding, arrangement }) => [
+        [...tensors.values()].map(({ name, storedName, shape, encoding, arrangement, quantized }) => [
           name,
           storedName,
           shape,
           encoding,
           arrangement,
+          quantized?.kind,
         ]),
       ]),
     )
@@ -154,83 +158,134 @@ const toWeight = (
         offsets: offsets ? range(`${name}.offsets`) : null,
       };
     }
+    case 'quantized':
+      return quantizedWeight(tensor, placement.quantized, range);
   }
 };
 
-function* derivedEntries(
-  tensor: StoredTensor,
-  placement: Placement,
-  files: OpenFiles,
-): Generator<SafetensorsEntry> {
-  const { name, shape } = tensor;
-  if (placement.kind === 'mapped') return;
-  if (placement.kind === 'decoded') {
-    yield {
-      name,
-      dtype: 'F32',
-      shape,
-      *chunks() {
-        for (const piece of decodedRows(tensor, files)) yield bytesOf(piece);
-      },
-    };
-    return;
+const quantizedWeight = (
+  { name, shape, data }: StoredTensor,
+  quantized: Quantized,
+  derived: (part: string) => FileRange,
+): Weight => {
+  const matrix = [shape[0] ?? 0, shape[1] ?? 0] as const;
+  switch (quantized.kind) {
+    case 'bnb4': {
+      const { type, blockSize, absmax } = quantized;
+      const ready = absmax.kind === 'float32' ? absmax.data : derived(`${name}.absmax`);
+      return { kind: 'bnb4', type, blockSize, shape: matrix, data, absmax: ready };
+    }
+    case 'int8':
+      return { kind: 'int8-rows', shape: matrix, data, scales: derived(`${name}.scales`) };
+    case 'int4':
+      return {
+        kind: 'blocks',
+        bits: 4,
+        blockSize: quantized.blockSize,
+        shape: matrix,
+        data,
+        scales: quantized.scales,
+        zeroPoints: null,
+        offsets: null,
+      };
   }
-  const { format, form } = placement;
-  const { bits, blockSize } = form;
-  const [rows, columns] = rowsOf(shape);
-  const blocks = columns / blockSize;
-  // Each part reads the tensor again, so that none is held in memory while another is written.
-  const part = (pick: (packed: ReturnType<typeof packRows>) => ArrayBufferView | null) =>
-    function* (): Generator<Uint8Array> {
-      for (const piece of storedRows(tensor, files)) {
-        const bytesPerRow = tensor.data.bytes / rows;
-        const view = pick(packRows(format, piece, piece.length / bytesPerRow, columns));
-        if (view !== null) yield bytesOf(view);
-      }
-    };
-  yield {
-    name,
-    dtype: 'U8',
-    shape: [rows, blocks, (blockSize * bits) / 8],
-    chunks: part(({ data }) => data),
-  };
-  yield {
-    name: `${name}.scales`,
-    dtype: 'F32',
-    shape: [rows, blocks],
-    chunks: part(({ scales }) => scales),
-  };
-  if (!form.offsets) return;
-  yield {
-    name: `${name}.offsets`,
-    dtype: 'F32',
-    shape: [rows, blocks],
-    chunks: part(({ offsets }) => offsets),
-  };
-  if (bits === 4)
-    yield {
-      name: `${name}.zero_points`,
-      dtype: 'U8',
-      shape: [rows, Math.ceil(blocks / 2)],
-      chunks: part(({ zeroPoints }) => zeroPoints),
-    };
+};
+
+/** What the derived file holds of one tensor. */
+interface DerivedPart {
+  readonly declared: readonly DeclaredTensor[];
+  write(writer: SafetensorsWriter, files: OpenFiles): void;
 }
 
+const nothing: DerivedPart = { declared: [], write: () => undefined };
+
+const derivedPart = (tensor: StoredTensor, placement: Placement): DerivedPart => {
+  const { name, shape } = tensor;
+  switch (placement.kind) {
+    case 'mapped':
+      return nothing;
+    case 'decoded':
+      return {
+        declared: [{ name, dtype: 'F32', shape }],
+        write: (writer, files) => {
+          for (const piece of decodedRows(tensor, files)) writer.write(name, piece);
+        },
+      };
+    case 'blocks':
+      return derivedBlocks(tensor, placement.format, placement.form);
+    case 'quantized':
+      return derivedScales(tensor, placement.quantized);
+  }
+};
+
+const derivedBlocks = (
+  tensor: StoredTensor,
+  format: BlockFormatName,
+  { bits, blockSize, offsets: hasOffsets }: PackedForm,
+): DerivedPart => {
+  const { name, shape, data } = tensor;
+  const [rows, columns] = rowsOf(shape);
+  const blocks = columns / blockSize;
+  const scales: DeclaredTensor = { name: `${name}.scales`, dtype: 'F32', shape: [rows, blocks] };
+  const offsets: DeclaredTensor = { ...scales, name: `${name}.offsets` };
+  const zeroPoints: DeclaredTensor = {
+    name: `${name}.zero_points`,
+    dtype: 'U8',
+    shape: [rows, Math.ceil(blocks / 2)],
+  };
+  return {
+    declared: [
+      { name, dtype: 'U8', shape: [rows, blocks, (blockSize * bits) / 8] },
+      scales,
+      ...(hasOffsets ? [offsets] : []),
+      ...(hasOffsets && bits === 4 ? [zeroPoints] : []),
+    ],
+    write: (writer, files) => {
+      for (const piece of storedRows(tensor, files)) {
+        const packed = packRows(format, piece, piece.length / (data.bytes / rows), columns);
+        writer.write(name, packed.data);
+        writer.write(scales.name, packed.scales);
+        if (packed.offsets !== null) writer.write(offsets.name, packed.offsets);
+        if (packed.zeroPoints !== null) writer.write(zeroPoints.name, packed.zeroPoints);
+      }
+    },
+  };
+};
+
+const derivedScales = ({ name, shape }: StoredTensor, quantized: Quantized): DerivedPart => {
+  const count = countOf(shape);
+  if (quantized.kind === 'bnb4' && quantized.absmax.kind === 'nested') {
+    const { absmax, blockSize } = quantized;
+    return {
+      declared: [{ name: `${name}.absmax`, dtype: 'F32', shape: [Math.ceil(count / blockSize)] }],
+      write: (writer, files) => writer.write(`${name}.absmax`, readAbsmax(absmax, files)),
+    };
+  }
+  if (quantized.kind === 'int8') {
+    const { absmax } = quantized;
+    return {
+      declared: [{ name: `${name}.scales`, dtype: 'F32', shape: [shape[0] ?? 0] }],
+      write: (writer, files) =>
+        writer.write(`${name}.scales`, int8Scales(floats(absmax, files))),
+    };
+  }
+  return nothing;
+};
+
 /** The derived file at `path`, made if it isn't there or isn't what it should be. */
-const derive = (
-  path: string,
-  entries: (files: OpenFiles) => SafetensorsEntry[],
-): SafetensorsFile => {
-  using files = new OpenFiles();
-  const wanted = entries(files);
-  const present = readIfComplete(path, wanted);
+const derive = (path: string, parts: readonly DerivedPart[]): SafetensorsFile => {
+  const declared = parts.flatMap((part) => part.declared);
+  const present = readIfComplete(path, declared);
   if (present !== null) return present;
-  const folder = join(path, '..');
+  const folder = dirname(path);
   mkdirSync(folder, { recursive: true });
   const scratch = mkdtempSync(join(folder, '.making-'));
   try {
     const temporary = join(scratch, 'weights.safetensors');
-    writeSafetensors(temporary, wanted, { format: 'mesa-runtime-layout' });
+    using files = new OpenFiles();
+    using writer = new SafetensorsWriter(temporary, declared, { format: 'mesa-runtime-layout' });
+    for (const part of parts) part.write(writer, files);
+    writer.finish();
     renameSync(temporary, path);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -240,7 +295,7 @@ const derive = (
 
 const readIfComplete = (
   path: string,
-  wanted: readonly SafetensorsEntry[],
+  wanted: readonly DeclaredTensor[],
 ): SafetensorsFile | null => {
   if (!existsSync(path)) return null;
   try {

@@ -140,72 +140,112 @@ const readEntry = (
   };
 };
 
-export interface SafetensorsEntry {
+/** What a file to be written will hold. */
+export interface DeclaredTensor {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
-  /** The bytes in order, in pieces of any size; called once, when it is the tensor's turn. */
-  chunks(): Iterable<Uint8Array>;
 }
 
 /**
- * Writes a whole file, holding one piece at a time. Tensors lie in the order of their value size (largest first, so
- * that every one is aligned), then by name; the same input gives the same bytes. The file is on disk when it returns.
+ * Writes a file of declared tensors, each filled from its start to its end, in any order between them: a tensor whose
+ * parts are computed together need not be computed twice. Tensors lie by value size (largest first, so that every one
+ * is aligned), then by name; the same input gives the same bytes.
  */
+export class SafetensorsWriter {
+  readonly #path: string;
+  readonly #descriptor: number;
+  readonly #regions = new Map<string, { position: number; readonly end: number }>();
+
+  constructor(
+    path: string,
+    declared: readonly DeclaredTensor[],
+    metadata: Readonly<Record<string, string>> = {},
+  ) {
+    const ordered = [...declared].sort(
+      (a, b) =>
+        safetensorsDtypes[b.dtype] - safetensorsDtypes[a.dtype] ||
+        (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    );
+    const header = new Map<string, unknown>();
+    if (Object.keys(metadata).length > 0)
+      header.set(
+        '__metadata__',
+        Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))),
+      );
+    let end = 0;
+    for (const { name, dtype, shape } of ordered) {
+      if (header.has(name)) throw new Error(`tensor ${name} is written twice`);
+      const bytes = shape.reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
+      header.set(name, { dtype, shape, data_offsets: [end, end + bytes] });
+      this.#regions.set(name, { position: end, end: end + bytes });
+      end += bytes;
+    }
+    let text = Buffer.from(JSON.stringify(Object.fromEntries(header)));
+    // Spaces up to a multiple of 64, so that the data is aligned for any kernel that maps it.
+    text = Buffer.concat([text, Buffer.alloc((64 - ((8 + text.length) % 64)) % 64, ' ')]);
+    const prefix = Buffer.alloc(8);
+    prefix.writeBigUInt64LE(BigInt(text.length));
+
+    this.#path = path;
+    this.#descriptor = openSync(path, 'wx');
+    const start = prefix.length + text.length;
+    for (const [name, region] of this.#regions)
+      this.#regions.set(name, { position: region.position + start, end: region.end + start });
+    this.#put(prefix, 0);
+    this.#put(text, prefix.length);
+  }
+
+  /** Appends to a tensor. */
+  write(name: string, values: ArrayBufferView): void {
+    const region = this.#regions.get(name);
+    if (region === undefined) throw new Error(`tensor ${name} was not declared`);
+    if (region.position + values.byteLength > region.end)
+      throw new Error(`tensor ${name}: more bytes than declared`);
+    this.#put(bytesOf(values), region.position);
+    region.position += values.byteLength;
+  }
+
+  /** Checks that every tensor is full, and returns when all of it is on disk. */
+  finish(): void {
+    for (const [name, { position, end }] of this.#regions)
+      if (position !== end)
+        throw new Error(`${this.#path}: tensor ${name} lacks ${end - position} bytes`);
+    fsyncSync(this.#descriptor);
+  }
+
+  #put(bytes: Uint8Array, position: number): void {
+    let done = 0;
+    while (done < bytes.length)
+      done += writeSync(
+        this.#descriptor,
+        bytes,
+        done,
+        Math.min(bytes.length - done, 1 << 30),
+        position + done,
+      );
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+export interface SafetensorsEntry extends DeclaredTensor {
+  /** The bytes in order, in pieces of any size; called once. */
+  chunks(): Iterable<Uint8Array>;
+}
+
+/** Writes a whole file, holding one piece at a time. */
 export const writeSafetensors = (
   path: string,
-  entries: Iterable<SafetensorsEntry>,
+  entries: readonly SafetensorsEntry[],
   metadata: Readonly<Record<string, string>> = {},
 ): void => {
-  const ordered = [...entries].sort(
-    (a, b) =>
-      safetensorsDtypes[b.dtype] - safetensorsDtypes[a.dtype] ||
-      (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
-  );
-  const header = new Map<string, unknown>();
-  if (Object.keys(metadata).length > 0)
-    header.set(
-      '__metadata__',
-      Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))),
-    );
-  const sizes: number[] = [];
-  let end = 0;
-  for (const { name, dtype, shape } of ordered) {
-    if (header.has(name)) throw new Error(`tensor ${name} is written twice`);
-    const bytes = shape.reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
-    header.set(name, { dtype, shape, data_offsets: [end, end + bytes] });
-    sizes.push(bytes);
-    end += bytes;
-  }
-  let text = Buffer.from(JSON.stringify(Object.fromEntries(header)));
-  // Spaces up to a multiple of 64, so that the data is aligned for any kernel that maps it.
-  const padding = (64 - ((8 + text.length) % 64)) % 64;
-  text = Buffer.concat([text, Buffer.alloc(padding, ' ')]);
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(text.length));
-
-  const descriptor = openSync(path, 'wx');
-  try {
-    writeAll(descriptor, prefix);
-    writeAll(descriptor, text);
-    for (const [index, entry] of ordered.entries()) {
-      let written = 0;
-      for (const chunk of entry.chunks()) {
-        writeAll(descriptor, chunk);
-        written += chunk.length;
-      }
-      if (written !== sizes[index])
-        throw new Error(`tensor ${entry.name}: ${written} bytes written, ${sizes[index]} declared`);
-    }
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-};
-
-const writeAll = (descriptor: number, bytes: Uint8Array): void => {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done);
+  using writer = new SafetensorsWriter(path, entries, metadata);
+  for (const entry of entries)
+    for (const chunk of entry.chunks()) writer.write(entry.name, chunk);
+  writer.finish();
 };
 
 /** The bytes of a typed array, for an entry's `chunks`. */

@@ -5,6 +5,7 @@ import type { FileRange } from '../weights.ts';
 import { encodings, type EncodingName } from './encoding.ts';
 import { CheckpointError } from './error.ts';
 import type { OpenFiles } from './file.ts';
+import { readQuantized, type Quantized } from './quantized.ts';
 
 export type Arrangement =
   | { readonly kind: 'as-is' }
@@ -27,6 +28,8 @@ export interface StoredTensor {
   readonly shape: readonly number[];
   readonly encoding: EncodingName;
   readonly arrangement: Arrangement;
+  /** Formats whose scales lie in tensors of their own; `data` then holds the codes alone. */
+  readonly quantized: Quantized | null;
   readonly data: FileRange;
 }
 
@@ -83,6 +86,10 @@ const separateHalves = (piece: Uint8Array, headRows: number, rowBytes: number): 
 
 /** The values as float32, a piece of whole rows at a time, rows in the model's order. */
 export function* decodedRows(tensor: StoredTensor, files: OpenFiles): Generator<Float32Array> {
+  if (tensor.quantized !== null) {
+    yield readQuantized(tensor.quantized, tensor.data, tensor.shape, files);
+    return;
+  }
   const { values, bytes, decode } = encodings[tensor.encoding];
   for (const piece of storedRows(tensor, files)) {
     const out = new Float32Array((piece.length / bytes) * values);
