@@ -146,7 +146,12 @@ class Analysis {
   name(file: string): string {
     const node = this.#outline.name?.value;
     const value =
-      node === undefined ? null : this.references.resolve(node, null, 'the name of the experiment');
+      node === undefined
+        ? null
+        : this.references.resolve(node, null, {
+            place: 'the name of the experiment',
+            hint: 'instances are named by their axes already',
+          });
     return value?.kind === 'scalar' && value.value !== null
       ? scalarText(value)
       : basename(file).replace(/\.ya?ml$/iu, '');
@@ -166,23 +171,23 @@ class Analysis {
     const expanded = this.#expand(linked, order);
     const instances = this.#instances(expanded, order);
     // Where something else is wrong, what looks unused may be what is wrong.
-    if (!this.#problems.hasErrors) this.#reportUnusedAxes(linked);
+    if (!this.#problems.hasErrors) {
+      this.#reportUnusedAxes(linked);
+      for (const step of expanded) if (step !== undefined) this.#warnUnusedSeed(step);
+    }
     return instances;
   }
 
   #readTop(): void {
-    const { seed, vars, root } = this.#outline;
+    const { seed, root } = this.#outline;
     if (seed !== undefined && !isNull(seed.value)) {
-      const value = this.references.resolve(
-        seed.value,
-        null,
-        'the seed of the experiment (a step may set its own)',
-      );
+      const value = this.references.resolve(seed.value, null, {
+        place: 'the seed of the experiment',
+        hint: 'set `seed: ${matrix...}` on the steps that use it',
+      });
       if (value !== null) this.seed = wholeNumber(value, '`seed`', 0, this.#problems) ?? 0;
     }
-    // Variables are checked even where nothing uses them; those of the matrix where a row gives them values.
-    for (const { value } of vars.entries)
-      if (this.references.axesOf(value).size === 0) this.references.resolve(value, null);
+    this.references.checkVariables();
     this.name('');
     reportSecrets(root, this.#problems);
   }
@@ -328,7 +333,6 @@ class Analysis {
       const step = steps[index];
       if (step === undefined) continue;
       const settings = this.#settings(step);
-      this.#warnUnusedSeed(step);
       for (const at of step.projection.instances.keys()) {
         const inputs = connector.inputs(step, at);
         const instance = this.#instance(step, at, settings[at], inputs, connector);

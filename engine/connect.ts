@@ -36,6 +36,10 @@ export interface LinkedStep {
   readonly needs: readonly { readonly from: number; readonly place: ScalarNode }[];
 }
 
+/** "a dataset", "prompts" */
+const withArticle = (kind: string): string =>
+  kind.endsWith('s') ? kind : `${/^[aeiou]/u.test(kind) ? 'an' : 'a'} ${kind}`;
+
 const kindsOf = (port: InputPort): readonly string[] =>
   typeof port.kind === 'string' ? [port.kind] : port.kind;
 
@@ -99,7 +103,7 @@ export class Linker {
       this.#problems.add(
         'E211',
         outline.inputsPlace,
-        `step "${outline.id}" lacks the input "${name}" (${kindsOf(port).join(' or ')})`,
+        `step "${outline.id}" lacks the input "${name}" (${kindsOf(port).map(withArticle).join(' or ')})`,
         {
           hint: `add \`${name}: step-id\` under \`inputs:\``,
         },
@@ -108,11 +112,10 @@ export class Linker {
   }
 
   #edge(written: ScalarNode, port: string, outline: StepOutline): StepEdge | RunEdge | null {
-    const node = this.#references.resolve(
-      written,
-      null,
-      'inputs: an instance gets its inputs by its axes',
-    );
+    const node = this.#references.resolve(written, null, {
+      place: 'inputs',
+      hint: 'name the step: of its instances the one with the same axes is taken',
+    });
     if (node?.kind !== 'scalar') return null;
     const text = scalarText(node);
     const parsed: EdgeText | null = parseEdge(text);
@@ -315,10 +318,12 @@ export class Connector {
       if (edge.kind === 'run') list.push(edge.edge);
       else list.push(...this.#edge(edge, consumer, instance));
     }
-    for (const { port, node } of consumer.linked.outline.inputs) {
+    for (const { port, node, values } of consumer.linked.outline.inputs) {
       const name = keyText(port);
       const list = inputs[name];
-      if (list !== undefined) this.#checkCount(consumer, name, list.length, node);
+      // A list where one artifact belongs has been reported as such.
+      if (list !== undefined && values.length === 1)
+        this.#checkCount(consumer, name, list.length, node);
     }
     return inputs;
   }
@@ -412,12 +417,12 @@ export class Connector {
     const elsewhere = better.length > 0 ? better : this.#outputsOfKind(kinds);
     const hint =
       elsewhere.length === 0
-        ? `nothing here makes ${kinds.join(' or ')}`
+        ? `no step here makes ${kinds.map(withArticle).join(' or ')}`
         : `of that kind: ${elsewhere.slice(0, 6).join(', ')}`;
     this.#problems.add(
       'E212',
       edge.place,
-      `input "${edge.port}" takes ${kinds.join(' or ')}; "${scalarText(edge.place)}" is ${kind}`,
+      `input "${edge.port}" takes ${kinds.map(withArticle).join(' or ')}; "${scalarText(edge.place)}" is ${withArticle(kind)}`,
       { hint },
     );
     return null;
@@ -431,7 +436,7 @@ export class Connector {
       return names
         .filter((name) => kinds.includes(params.outputs[name] ?? ''))
         .map((name) =>
-          name === names[0] ? step.linked.outline.id : `${step.linked.outline.id}.${name}`,
+          names.length === 1 ? step.linked.outline.id : `${step.linked.outline.id}.${name}`,
         );
     });
   }

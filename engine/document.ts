@@ -63,6 +63,44 @@ export const decodeUtf8 = (
 
 class TooLarge extends Error {}
 
+/** What the library says, in words for somebody who sees only his file. */
+const plainWords: readonly (readonly [RegExp, string, string])[] = [
+  [/^Flow map in block/u, 'a { further up is not closed', 'close it with }'],
+  [/^Flow sequence in block/u, 'a [ further up is not closed', 'close it with ]'],
+  [/^Expected flow map to end/u, 'a { is not closed', 'close it with }'],
+  [/^Expected flow sequence to end/u, 'a [ is not closed', 'close it with ]'],
+  [/^Missing closing "/u, 'a " is not closed', 'close it with "'],
+  [/^Missing closing '/u, "a ' is not closed", "close it with '"],
+  [
+    /^All mapping items must start/u,
+    'this line begins in another column than the keys around it',
+    'the keys of one map begin in the same column',
+  ],
+  [
+    /^All sequence items must start/u,
+    'this line begins in another column than the items around it',
+    'the items of one list begin in the same column',
+  ],
+  [
+    /^Nested mappings are not allowed/u,
+    'a key and a value where a value is expected',
+    'text with ": " in it needs quotes; a map begins on a line of its own',
+  ],
+  [
+    /^Implicit keys need to be on a single line/u,
+    'a key without a value, or text that goes on where a key should begin',
+    'write `key: value`, with a space after the colon',
+  ],
+  [/^Implicit map keys need to be followed/u, 'a key without a colon', 'write `key: value`'],
+  [/^Map keys must be unique/u, 'a key stands twice', 'keep one of the two'],
+  [/^Tabs are not allowed/u, 'a tab where YAML wants spaces', 'indent with spaces'],
+  [
+    /^Missing , (?:or : )?between flow/u,
+    'a comma is missing',
+    'put a comma between the items; text with a comma, bracket or ": " in it needs quotes',
+  ],
+];
+
 const yamlHints: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'indent with spaces',
   BAD_INDENT: 'items of one map or list begin in the same column',
@@ -78,14 +116,14 @@ const reportSyntax = (errors: readonly YAMLError[], source: Source, problems: Pr
   const first = errors.toSorted((a, b) => a.pos[0] - b.pos[0])[0];
   if (first === undefined) return;
   if (first.message.includes('call stack')) throw new TooLarge('nesting');
-  const [start, end] = first.pos;
-  const hint = yamlHints[first.code];
-  problems.add(
-    'E101',
-    place(source, start, Math.max(end, start + 1)),
-    `YAML: ${first.message.replace(/\.$/u, '')}`,
-    { hint },
-  );
+  const known = plainWords.find(([pattern]) => pattern.test(first.message));
+  const message = known?.[1] ?? `YAML: ${first.message.replace(/\.$/u, '')}`;
+  const hint = known?.[2] ?? yamlHints[first.code];
+  // An indentation is wrong where the text begins, not where the line does.
+  const start = first.pos[0] + (/^[ \t]*/u.exec(source.text.slice(first.pos[0]))?.[0].length ?? 0);
+  const word = /^[\w.-]*/u.exec(source.text.slice(start))?.[0].length ?? 0;
+  const end = Math.max(first.pos[1], start + Math.max(word, 1));
+  problems.add('E101', place(source, start, end), message, { hint });
 };
 
 const reportTraps = (traps: readonly Trap[], source: Source, problems: Problems): void => {
@@ -103,6 +141,7 @@ const reportTraps = (traps: readonly Trap[], source: Source, problems: Problems)
 /** Library nodes -> ours. Anchored nodes are shared, not copied; what they would expand to is counted. */
 class Conversion {
   readonly #anchors = new Map<string, { readonly node: YamlNode; readonly size: number }>();
+  isWhole = true;
   #size = 0;
   #aliases = 0;
   readonly #source: Source;
@@ -127,7 +166,7 @@ class Conversion {
     return { kind: 'scalar', value: own, raw: text, quoted, source: this.#source, start, end };
   }
 
-  node(from: unknown, depth: number, at: number): YamlNode {
+  node(from: unknown, depth: number, at: number, isSteps = false): YamlNode {
     this.#size += 1;
     if (this.#size > maxExpansion) throw new TooLarge('aliases');
     if (depth > maxDepth) throw new TooLarge('nesting');
@@ -157,7 +196,7 @@ class Conversion {
     } else if (isMap(from)) {
       node = {
         kind: 'map',
-        entries: this.#entries(from.items, depth, end),
+        entries: this.#entries(from.items, depth, end, isSteps),
         source: this.#source,
         start,
         end,
@@ -179,6 +218,7 @@ class Conversion {
   #alias(name: string, start: number, end: number): YamlNode {
     const target = this.#anchors.get(name);
     if (target === undefined) {
+      this.isWhole = false;
       this.#problems.add(
         'E113',
         place(this.#source, start, end),
@@ -199,12 +239,14 @@ class Conversion {
     items: readonly { key: unknown; value: unknown }[],
     depth: number,
     end: number,
+    isSteps: boolean,
   ): readonly Entry[] {
     const entries: Entry[] = [];
     const merged: MapNode[] = [];
     for (const pair of items) {
       const key = this.node(pair.key, depth + 1, end);
-      const value = this.node(pair.value, depth + 1, key.end);
+      const ofSteps = depth === 0 && key.kind === 'scalar' && key.raw === 'steps';
+      const value = this.node(pair.value, depth + 1, key.end, ofSteps);
       if (key.kind !== 'scalar') {
         this.#problems.add('E114', key, 'a key must be plain text');
       } else if (key.raw === '<<' && !key.quoted) {
@@ -215,7 +257,7 @@ class Conversion {
         }
       } else entries.push({ key, value });
     }
-    this.#reportDuplicates(entries);
+    this.#reportDuplicates(entries, isSteps);
     if (merged.length === 0) return entries;
     const taken = new Set(entries.map((entry) => keyText(entry.key)));
     for (const map of merged) {
@@ -228,17 +270,24 @@ class Conversion {
     return entries;
   }
 
-  #reportDuplicates(entries: readonly Entry[]): void {
+  #reportDuplicates(entries: readonly Entry[], isSteps: boolean): void {
     const first = new Map<string, ScalarNode>();
     for (const { key } of entries) {
       const name = keyText(key);
       const earlier = first.get(name);
       if (earlier === undefined) first.set(name, key);
       else {
-        this.#problems.add('E104', key, `the key "${name}" stands twice in this map`, {
-          hint: 'keep one of the two',
-          related: [{ message: 'here first', place: earlier }],
-        });
+        const related = [{ message: 'here first', place: earlier }];
+        if (isSteps) {
+          const hint = 'every step needs an id of its own';
+          this.#problems.add('E105', key, `the step id "${name}" is used twice`, { hint, related });
+        } else {
+          const hint = 'keep one of the two';
+          this.#problems.add('E104', key, `the key "${name}" stands twice in this map`, {
+            hint,
+            related,
+          });
+        }
       }
     }
   }
@@ -302,7 +351,10 @@ export const parseYaml = (source: Source, problems: Problems): YamlNode | null =
     if (document?.contents == null) {
       return null;
     }
-    return new Conversion(source, traps, problems).node(document.contents, 0, 0);
+    const conversion = new Conversion(source, traps, problems);
+    const root = conversion.node(document.contents, 0, 0);
+    // What an alias should have stood for is unknown: anything said about it would be a guess.
+    return conversion.isWhole ? root : null;
   } catch (error) {
     if (error instanceof TooLarge || error instanceof RangeError) {
       const aliases = error instanceof TooLarge && error.message === 'aliases';

@@ -93,7 +93,7 @@ class Loader {
     try {
       bytes = readFileSync(path);
     } catch (error) {
-      const at = chain.at(-1)?.at ?? { source: { ...described, text: '' }, start: 0, end: 0 };
+      const at = chain.at(-1)?.at ?? null;
       this.#problems.add('E110', at, `cannot read ${described.shown}: ${reasonOf(error)}`);
       return null;
     }
@@ -145,12 +145,10 @@ class Loader {
       const from = trail.findIndex((link) => link.path === parent);
       if (from !== -1) {
         this.#problems.add('E112', item, 'files extend each other in a circle', {
-          related: trail
-            .slice(from, -1)
-            .map((link) => ({
-              message: `${shownPath(link.path, this.#cwd)} extends the next`,
-              place: link.at,
-            })),
+          related: trail.slice(from, -1).map((link) => ({
+            message: `${shownPath(link.path, this.#cwd)} extends the next`,
+            place: link.at,
+          })),
         });
         return null;
       }

@@ -72,7 +72,10 @@ class MatrixReader {
   }
 
   #resolved(node: YamlNode): YamlNode | null {
-    return this.#references.resolve(node, null, 'the matrix itself');
+    return this.#references.resolve(node, null, {
+      place: 'the matrix itself',
+      hint: 'an axis is a list of its own',
+    });
   }
 
   #value(node: YamlNode, axis: string): AxisValue | null {
@@ -272,7 +275,8 @@ export const readMatrix = (
     axes: reader.axes,
     keys: reader.keys,
     values: reader.values,
-    rows: reader.axes.length === 0 ? [[]] : rows,
+    // One row at least, so that the steps of a broken matrix are checked all the same.
+    rows: rows.length === 0 ? [reader.axes.map(() => 0)] : rows,
   };
 };
 

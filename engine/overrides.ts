@@ -1,7 +1,7 @@
 // `--set steps.adapter.with.r=16`: values of the command line put into the document before it is analysed, typed as YAML,
 // and with a source of their own: what is wrong with one points at the command line.
 
-import type { Problems } from './problems.ts';
+import { Problems } from './problems.ts';
 import type { Source } from './source.ts';
 import { parseYaml } from './document.ts';
 import { didYouMean } from './suggest.ts';
@@ -60,8 +60,12 @@ const parseValue = (placed: Placed, value: string, problems: Problems): YamlNode
   }
   // Parsed behind as many blanks as the option is long, so that places are those in the whole argument.
   const padded = { ...source, text: ' '.repeat(valueStart) + value };
-  const parsed = parseYaml(padded, problems);
-  return parsed === null ? null : withSource(parsed, source);
+  const own = new Problems();
+  const parsed = parseYaml(padded, own);
+  if (parsed !== null && !own.hasErrors) return withSource(parsed, source);
+  const [first] = own.inFileOrder();
+  problems.add('E101', place, first?.message ?? 'the value cannot be read', { hint: first?.hint });
+  return null;
 };
 
 const withSource = (node: YamlNode, source: Source): YamlNode => {

@@ -63,6 +63,7 @@ export const reportSecrets = (node: YamlNode, problems: Problems): void => {
           `"${name}" looks like a secret, and values of an experiment are recorded`,
           {
             hint: 'give the name of an environment variable: `api_key_env`, or a file: `api_key_file`',
+            secret: value,
           },
         );
       } else reportSecrets(value, problems);
@@ -74,6 +75,9 @@ const isPlainOutputs = (value: unknown): value is Params['outputs'] =>
   typeof value === 'object' &&
   value !== null &&
   Object.values(value).every((kind) => typeof kind === 'string');
+
+const contains = (outer: Place, place: Place): boolean =>
+  place.source === outer.source && place.start >= outer.start && place.end <= outer.end;
 
 /** Null where something is wrong with the parameters (it has been reported). */
 export const settleParams = (
@@ -93,10 +97,17 @@ export const settleParams = (
   for (const complaint of complaints) {
     // What is missing of all parameters is missing under `with`, or where it would stand.
     const atRoot = complaint.place === resolved.node;
-    const name = /^missing parameter "(.*)"$/u.exec(complaint.message)?.[1];
+    const name = /^missing parameter "([^"]*)"/u.exec(complaint.message)?.[1];
     if (atRoot && name !== undefined && resolved.broken.has(name)) continue;
     const place = atRoot ? outline.withPlace : complaint.place;
-    problems.add(complaint.code, place, complaint.message, { hint: complaint.hint });
+    const { hint, parameter } = complaint;
+    const written = parameter === undefined ? undefined : entryOf(outline.with, parameter);
+    // What is wrong with a variable is shown there, and where the step uses it.
+    const elsewhere = written !== undefined && !contains(written.value, place);
+    const related = elsewhere
+      ? [{ message: `"${parameter ?? ''}" of step "${outline.id}"`, place: written.value }]
+      : [];
+    problems.add(complaint.code, place, complaint.message, { hint, related });
   }
   if (problems.errorCount > before || resolved.broken.size > 0) return null;
   return describe(outline, definition, value, resolved.node, problems);

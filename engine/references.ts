@@ -85,11 +85,17 @@ export interface ReferenceScope {
   readonly problems: Problems;
 }
 
+/** Why the matrix can't be used somewhere. */
+export interface NoMatrix {
+  /** "the seed of the experiment" */
+  readonly place: string;
+  readonly hint: string;
+}
+
 interface Use {
   readonly place: Place;
   readonly row: Row;
-  /** Why the matrix can't be used here: "the seed of the experiment". */
-  readonly noMatrix: string | undefined;
+  readonly noMatrix: NoMatrix | undefined;
 }
 
 export class References {
@@ -145,8 +151,20 @@ export class References {
    * The value with every reference replaced, or null where one can't be (it has been reported).
    * Values without references come back as they are, the same object.
    */
-  resolve(node: YamlNode, row: Row, noMatrix?: string): YamlNode | null {
+  resolve(node: YamlNode, row: Row, noMatrix?: NoMatrix): YamlNode | null {
     return this.#resolve(node, { place: node, row, noMatrix });
+  }
+
+  /** Reports what is wrong with variables, used or not. Those of the matrix are looked at where a row gives them values. */
+  checkVariables(): void {
+    for (const { key, value } of this.#scope.vars.entries) {
+      if (this.axesOf(value).size > 0) continue;
+      this.#variableValue(keyText(key), value, key, value, {
+        place: value,
+        row: null,
+        noMatrix: undefined,
+      });
+    }
   }
 
   #resolve(node: YamlNode, use: Use): YamlNode | null {
@@ -323,7 +341,7 @@ export class References {
     this.#open.push(name);
     const value = this.#resolve(node, { ...use, place });
     this.#open.pop();
-    if (!usesMatrix && this.#open.length === 0) this.#constant.set(name, value);
+    if (!usesMatrix && (this.#open.length === 0 || value !== null)) this.#constant.set(name, value);
     return value;
   }
 
@@ -340,9 +358,12 @@ export class References {
       return null;
     }
     if (use.row === null) {
-      problems.add('E223', place, `the matrix cannot be used in ${use.noMatrix ?? 'this place'}`, {
-        hint: 'only what belongs to a step differs between the rows of the matrix',
-      });
+      problems.add(
+        'E223',
+        place,
+        `the matrix cannot be used in ${use.noMatrix?.place ?? 'this place'}`,
+        { hint: use.noMatrix?.hint },
+      );
       return null;
     }
     const value = use.row.get(name);

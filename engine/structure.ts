@@ -135,6 +135,7 @@ class Reader {
       const mended = id
         .toLowerCase()
         .replaceAll(/[^a-z0-9_-]+/gu, '-')
+        .replace(/^(?=[0-9])/u, 'step-')
         .replace(/^[^a-z]+/u, '');
       this.#problems.add('E205', key, `"${id}" cannot be a step id`, {
         hint: `a small letter, then small letters, digits, - and _${mended === '' ? '' : `, such as "${mended}"`}`,
@@ -255,10 +256,9 @@ export const readOutline = (root: MapNode, problems: Problems): Outline => {
     root,
     'each step stands under its id: `steps: { base: { uses: load-model } }`',
   );
-  if (
-    steps.entries.length === 0 &&
-    (stepsEntry === undefined || stepsEntry.value.kind !== 'scalar' || isNull(stepsEntry.value))
-  ) {
+  const isEmpty =
+    stepsEntry === undefined || isNull(stepsEntry.value) || stepsEntry.value.kind === 'map';
+  if (steps.entries.length === 0 && isEmpty) {
     const at = stepsEntry?.key ?? { source: root.source, start: root.start, end: root.start + 1 };
     problems.add('E204', at, 'the experiment has no steps', {
       hint: 'add `steps:` with at least one step; `mesa init` writes an example',

@@ -38,8 +38,8 @@ export const nearest = (name: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     const other = normal(candidate);
     const distance = editDistance(wanted, other, limit);
-    // Of two-letter names almost anything is a typing error away: more than half must be right.
-    if (distance < bestDistance && distance * 2 < Math.max(wanted.length, other.length)) {
+    // Of two-letter names almost anything is a typing error away: half must be right.
+    if (distance < bestDistance && distance * 2 <= Math.max(wanted.length, other.length)) {
       best = candidate;
       bestDistance = distance;
     }

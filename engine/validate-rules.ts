@@ -12,6 +12,8 @@ export interface Complaint {
   readonly place: Place;
   readonly message: string;
   readonly hint?: string | undefined;
+  /** The parameter it is about, or that the value about is part of. */
+  readonly parameter: string | undefined;
   /** How deep in the value: of several ways to read a value, the one that goes deepest is what was meant. */
   readonly depth: number;
 }
@@ -20,6 +22,9 @@ export interface Complaint {
 export interface Run {
   /** `revision: 1234567` is text where only text is allowed. Off while alternatives are tried as they are. */
   readonly readNumbersAsText: boolean;
+  /** "step type lora-train" */
+  readonly owner: string;
+  readonly isRoot: boolean;
   name(): string;
   within<T>(part: string, body: () => T): T;
   complain(code: DiagnosticCode, place: Place, message: string, hint?: string): void;
@@ -53,6 +58,10 @@ export const makeRun = (
 ): Run => {
   const run: Run = {
     readNumbersAsText,
+    owner,
+    get isRoot() {
+      return path.length === 0;
+    },
     name: () => (path.length === 0 ? 'the value' : `"${pathText(path)}"`),
     within: (part, body) => {
       path.push(part);
@@ -61,7 +70,7 @@ export const makeRun = (
       return result;
     },
     complain: (code, place, message, hint) => {
-      complaints.push({ code, place, message, hint, depth: path.length });
+      complaints.push({ code, place, message, hint, parameter: path[0], depth: path.length });
     },
     wrongType: (node, schema) => {
       const wanted = describeSchema(schema);
@@ -217,19 +226,17 @@ const valueRules: Readonly<Record<string, (limit: Json, schema: JsonSchema) => R
             );
           return value;
         },
-  required: (limit) => (node, value, run) => {
+  required: (limit, schema) => (node, value, run) => {
     if (!isObject(value) || node.kind !== 'map') return value;
     const present = new Set(node.entries.map((entry) => keyText(entry.key)));
+    const properties = isObject(schema['properties']) ? schema['properties'] : {};
     for (const name of limit as readonly string[]) {
       if (present.has(name)) continue;
-      run.complain(
-        'E302',
-        node,
-        run.name() === 'the value'
-          ? `missing parameter "${name}"`
-          : `missing "${name}" in ${run.name()}`,
-        `add \`${name}:\``,
-      );
+      const wanted = properties[name] === undefined ? '' : ` (${describeSchema(properties[name])})`;
+      const message = run.isRoot
+        ? `missing parameter "${name}" for ${run.owner}`
+        : `missing "${name}" in ${run.name()}`;
+      run.complain('E302', node, message, `add \`${name}:\`${wanted}`);
     }
     return value;
   },
@@ -328,24 +335,27 @@ const alternatives = (
       if (first !== undefined) return join(value, first, declared);
     }
     if (best !== null) run.adopt(best);
-    else
-      run.complain(
-        typeof value === 'string' && hasOptions(schema[keyword] as readonly Json[])
-          ? 'E304'
-          : 'E303',
-        node,
-        `${run.name()} must be ${describeSchema(schema)}; found ${describeNode(node)}`,
-      );
+    else {
+      const names = optionsOf(schema[keyword] as readonly Json[]);
+      const isText = typeof value === 'string';
+      const message = `${run.name()} must be ${describeSchema(schema)}; found ${describeNode(node)}`;
+      const hint = isText ? didYouMean(value, names) : undefined;
+      run.complain(isText && names.length > 0 ? 'E304' : 'E303', node, message, hint);
+    }
     return value;
   };
 };
 
 const sameSpan = (place: Place, node: YamlNode): boolean =>
   place.start === node.start && place.end === node.end;
-const hasOptions = (branches: readonly Json[]): boolean =>
-  branches.some(
-    (branch) => isObject(branch) && (branch['enum'] !== undefined || branch['const'] !== undefined),
-  );
+/** The texts that branches allow by name. */
+const optionsOf = (branches: readonly Json[]): readonly string[] =>
+  branches.flatMap((branch) => {
+    if (!isObject(branch)) return [];
+    if (typeof branch['const'] === 'string') return [branch['const']];
+    const options = branch['enum'];
+    return Array.isArray(options) ? (options as readonly Json[]).map(shown) : [];
+  });
 
 const combinations = (
   schema: JsonSchema,

@@ -57,7 +57,7 @@ const marked = (
 
 /** `path:line:column`, or what was typed on the command line. */
 export const placeText = (location: Location): string =>
-  location.sourceLine.startsWith('--')
+  location.file === 'command line'
     ? location.file
     : `${harmless(location.file)}:${location.start.line}:${location.start.column}`;
 
