@@ -7,7 +7,8 @@ const TRAILING_SPACE =
   // eslint-disable-next-line no-control-regex -- Python counts \x1c-\x1f as white space
   /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/u;
 
-export type Encode = (text: string) => readonly number[];
+/** `special`: whether the tokenizer's own beginning and end tokens are added. */
+export type Encode = (text: string, special: boolean) => readonly number[];
 
 export interface TokenPair {
   readonly context: readonly number[];
@@ -15,24 +16,27 @@ export interface TokenPair {
   readonly continuation: readonly number[];
 }
 
-/** `prefixToken` stands for an empty context: the beginning-of-text token, else the end-of-text token. */
+/**
+ * `special`: whether encoding the context adds the tokenizer's own tokens (not where the text already has them).
+ * `prefixToken` stands for an empty context: the beginning-of-text token, else the end-of-text token.
+ */
 export const encodePair = (
   encode: Encode,
   context: string,
   continuation: string,
-  prefixToken: number,
+  { special, prefixToken }: { readonly special: boolean; readonly prefixToken: number },
 ): TokenPair => {
   if (context === '') {
-    const ids = encode(continuation);
-    // A tokenizer that puts its own beginning token in front has already made the context.
+    const ids = encode(continuation, false);
+    // A continuation that starts with the prefix token has brought its context along.
     return ids[0] === prefixToken && ids.length > 1
       ? { context: ids.slice(0, 1), continuation: ids.slice(1) }
       : { context: [prefixToken], continuation: ids };
   }
   const kept = context.replace(TRAILING_SPACE, '');
-  const whole = encode(context + continuation);
+  const whole = encode(context + continuation, special);
   // The context keeps its own encoding even where the pair's begins differently.
-  const head = encode(kept);
+  const head = encode(kept, special);
   return { context: head, continuation: whole.slice(head.length) };
 };
 

@@ -16,7 +16,9 @@ interface Golden {
   >;
 }
 
-const fields: Readonly<Record<string, keyof Decoding>> = {
+type Knob = 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'noRepeatNgramSize';
+
+const fields: Readonly<Record<string, Knob>> = {
   temperature: 'temperature',
   top_k: 'topK',
   top_p: 'topP',
@@ -27,7 +29,7 @@ const fields: Readonly<Record<string, keyof Decoding>> = {
 
 /** `repetition_penalty 1.2, temperature 0.8` as parameters. */
 const decodingOf = (name: string): Decoding => {
-  const values: Partial<Record<keyof Decoding, number>> = {};
+  const values: Partial<Record<Knob, number>> = {};
   for (const part of name.split(', ')) {
     const [key = '', value = ''] = part.split(' ');
     const field = fields[key];

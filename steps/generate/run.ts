@@ -1,0 +1,172 @@
+// Runs generate: opens model, adapter and prompts, hands the rows to their mode, and writes what the journal holds in
+// the order of the prompts.
+
+import { StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
+import type {
+  FormatDocument,
+  PredictionRow,
+  PredictionsDocument,
+  PromptRow,
+  TrainingDocument,
+} from '../../schemas/artifact.ts';
+import { CheckpointError } from '../../models/checkpoint/error.ts';
+import { ConfigError } from '../../models/config-json.ts';
+import { loadRunner } from '../../models/decode/load.ts';
+import { AdapterError } from '../../models/lora.ts';
+import { openModel } from '../../models/model.ts';
+import { readAdapter, type AdapterFiles } from '../../models/peft-files.ts';
+import { tablesGrow } from '../../models/rope.ts';
+import { MissingTensor } from '../../models/tensors.ts';
+import { SessionError } from '../../tensor/session.ts';
+import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
+import { scoreChoices } from './choices.ts';
+import { openJournal } from './journal.ts';
+import { scoreTexts } from './perplexity.ts';
+import { promptEncoder } from './prompts.ts';
+import { headline } from './headline.ts';
+import { describeDecoding, settingsOf, type Settings } from './settings.ts';
+import { answerAll } from './text.ts';
+import type { Work } from './work.ts';
+
+export const run = async (context: StepContext): Promise<void> => {
+  try {
+    await generate(context);
+  } catch (error) {
+    throw foreseen(error);
+  }
+};
+
+const generate = async (context: StepContext): Promise<void> => {
+  const settings = settingsOf(context);
+  requireDevice(settings);
+  const prompts = context.input('prompts');
+  const format = readDocument<FormatDocument>(prompts, 'format.json');
+  const adapterInput = context.optionalInput('adapter');
+  const adapter = adapterInput === null ? null : openAdapter(adapterInput, format, settings);
+  const rows = await readRows<PromptRow>(prompts);
+  const model = openModel(context.input('model'));
+  const { config, document } = model;
+  const tokenizer = await model.tokenizer();
+  const maxLength = Math.min(settings.maxLength ?? Infinity, config.maxPositions);
+  const stride = Math.min(settings.stride ?? Math.max(1, Math.floor(maxLength / 2)), maxLength);
+  const activations =
+    settings.activations === 'auto'
+      ? document.quantization?.['activations'] === 'int8'
+        ? 'int8'
+        : 'float'
+      : settings.activations;
+  const endTokens = tokenizer?.eosTokenIds ?? idsOf(document.config['eos_token_id']);
+  const journal = openJournal(context.checkpoint.journal);
+  if (journal.rows.size > 0) context.log(`${journal.rows.size} rows are done already`);
+  const work: Work = {
+    context,
+    settings,
+    rows,
+    encoder: promptEncoder(tokenizer, format, config.vocabSize),
+    endTokens,
+    maxLength,
+    journal,
+    open: (head, length) => {
+      context.progress({ unit: 'rows', done: journal.rows.size, total: rows.length, note: 'loading weights' });
+      // Rotary scaling that depends on the length goes by what the model may see, never by what happens to be run.
+      const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
+      return loadRunner({
+        config,
+        weights: model.weights(document.dtype === 'float32' ? 'float32' : 'packed', context.derived),
+        adapter,
+        head,
+        activations,
+        maxLength: grows ? Math.min(length, maxLength) : maxLength,
+        threads: context.threads,
+      });
+    },
+  };
+  try {
+    await inMode(work, stride);
+  } finally {
+    journal.close();
+  }
+  const done = inOrder(journal.rows);
+  const output = context.output('predictions');
+  writeRows(output, done);
+  const predictions: PredictionsDocument = {
+    mode: settings.mode,
+    model: context.input('model').digest,
+    adapter: adapterInput?.digest ?? null,
+    decoding: describeDecoding(settings, {
+      maxLength,
+      activations,
+      stride,
+      seed: context.seed,
+      endTokens,
+    }),
+    batch_invariant: true,
+    count: done.length,
+  };
+  writeDocument(output, 'predictions.json', predictions);
+  context.report({ kind: 'headline', text: headline(settings.mode, done) });
+};
+
+const inMode = async (work: Work, stride: number): Promise<void> => {
+  switch (work.settings.mode) {
+    case 'text':
+      return answerAll(work);
+    case 'choices':
+      return scoreChoices(work);
+    case 'perplexity':
+      return scoreTexts(work, stride);
+  }
+};
+
+const inOrder = (rows: ReadonlyMap<number, PredictionRow>): readonly PredictionRow[] =>
+  [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
+
+const requireDevice = ({ device }: Settings): void => {
+  if (device === 'auto' || device === 'cpu') return;
+  throw new StepError(
+    'E576',
+    `generate can't use the device ${device} yet`,
+    'set device: cpu (or leave it out)',
+  );
+};
+
+/** An adapter taught in one template and asked in another gives answers that say nothing about it. */
+const openAdapter = (
+  input: InputArtifact,
+  format: FormatDocument,
+  settings: Settings,
+): AdapterFiles => {
+  if (input.names.includes('training.json') && !settings.allowTemplateMismatch) {
+    const trained = readDocument<TrainingDocument>(input, 'training.json').format;
+    if (trained !== null && trained !== format.digest) {
+      throw new StepError(
+        'E570',
+        `the adapter was trained with prompts of another template (${trained.slice(0, 12)}) than these (${format.digest.slice(0, 12)})`,
+        'format both with the same template, chat template and system text, or set allow_template_mismatch: true',
+      );
+    }
+  }
+  return readAdapter({
+    config: input.file('adapter_config.json'),
+    weights: input.file('adapter_model.safetensors'),
+  });
+};
+
+const idsOf = (value: unknown): readonly number[] =>
+  (Array.isArray(value) ? value : [value]).filter((id): id is number => Number.isInteger(id));
+
+/** Errors about what the user gave become the step's own. */
+const foreseen = (error: unknown): unknown => {
+  if (error instanceof CheckpointError) return new StepError('E510', error.message, error.hint);
+  if (
+    error instanceof AdapterError ||
+    error instanceof MissingTensor ||
+    error instanceof ConfigError
+  ) {
+    return new StepError('E577', error.message);
+  }
+  if (error instanceof SessionError && error.code !== 'bad-feed') {
+    return new StepError('E578', error.message);
+  }
+  return error;
+};
