@@ -1,8 +1,8 @@
 // Where a project keeps things: the root, the cache folder, the runs folder. Opening checks that the cache may lie there.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../schemas/diagnostic.ts';
 import { ActionCache } from './action-cache.ts';
 import { NewerDatabase, openDatabase, type Sqlite } from './database.ts';
@@ -24,16 +24,6 @@ export interface Project {
   readonly liveDir: string;
   close(): void;
 }
-
-/** The nearest ancestor with `.mesa/`, `mesa.lock.json` or `.git`, else the file's folder. */
-export const findRoot = (file: string): string => {
-  const start = dirname(resolve(file));
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (['.mesa', 'mesa.lock.json', '.git'].some((name) => existsSync(join(folder, name))))
-      return folder;
-    if (dirname(folder) === folder) return start;
-  }
-};
 
 const NETWORK = new Set(
   `nfs nfs3 nfs4 cifs smb2 smb3 smbfs 9p afs auristorfs ceph lustre gpfs beegfs orangefs pvfs2 glusterfs
