@@ -240,7 +240,7 @@ export const commandTable: readonly CommandSpec[] = [
     summary: 'the step types, or the parameters of one',
     group: 'Set up:',
     completes: 'step-type',
-    options: [json],
+    options: [{ flags: '--names', description: 'print the names only' }, json],
     load: () => import('./commands/steps.ts'),
   },
   {

@@ -1,0 +1,54 @@
+// Describing plugins, with what the project's cache remembers of them. No cache is made for it: `mesa check` writes
+// nothing.
+
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { PluginUse } from '../engine/analyze.ts';
+import { closureMemory, pluginClosure } from '../engine/code-digest.ts';
+import { openDatabase, write, type Sqlite } from '../engine/database.ts';
+import type { ClosureMemory } from '../engine/module-closure.ts';
+import { describePlugins as describe, type AnswerMemory } from '../engine/plugins.ts';
+import type { Result } from '../engine/result.ts';
+import type { StepDefinition } from '../engine/step.ts';
+import type { Diagnostic } from '../schemas/diagnostic.ts';
+import { codeLayout } from './code.ts';
+import { workerCommand } from './worker-command.ts';
+
+const forgetful: ClosureMemory = { get: () => undefined, set: () => undefined };
+
+const memoryIn = (database: Sqlite | null): AnswerMemory => {
+  const closures = database === null ? forgetful : closureMemory(database);
+  return {
+    digest: (module) => pluginClosure(codeLayout, module, closures),
+    get: (key) =>
+      database
+        ?.prepare<[string], { body: string }>("SELECT body FROM facts WHERE kind = 'plugin' AND key = ?")
+        .get(key)?.body,
+    set: (key, body) => {
+      if (database === null) return;
+      write(database, () =>
+        database.prepare("INSERT OR REPLACE INTO facts VALUES ('plugin', ?, ?)").run(key, body),
+      );
+    },
+  };
+};
+
+const openExisting = (cacheDir: string): Sqlite | null => {
+  const file = path.join(cacheDir, 'cache.sqlite');
+  try {
+    return existsSync(file) ? openDatabase(file) : null;
+  } catch {
+    // What is wrong with it is said by whoever needs it.
+    return null;
+  }
+};
+
+/** The database stays open: definitions ask for their parameters later. It closes with the process. */
+export const describePlugins = (
+  uses: readonly PluginUse[],
+  root: string,
+  cacheDir: string | undefined,
+): Result<ReadonlyMap<string, StepDefinition>, readonly Diagnostic[]> => {
+  const folder = path.resolve(root, cacheDir === undefined || cacheDir === '' ? '.mesa' : cacheDir);
+  return describe(uses, workerCommand(), root, memoryIn(openExisting(folder)));
+};

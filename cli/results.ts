@@ -1,0 +1,185 @@
+// From names to results: `RUN/STEP[.OUTPUT]` to a record and an artifact, and an artifact to its files and documents.
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseEdge } from '../engine/edges.ts';
+import { findRoot } from '../engine/find-root.ts';
+import type { ArtifactDigest } from '../engine/manifest.ts';
+import type { Project } from '../engine/project.ts';
+import { err, ok, type Result } from '../engine/result.ts';
+import { readRun, runIds } from '../engine/run-store.ts';
+import { didYouMean } from '../engine/suggest.ts';
+import type { OutputRecord } from '../schemas/event.ts';
+import type { RunRecord, RunStepRecord } from '../schemas/run-record.ts';
+import type { CliContext } from './context.ts';
+import { openCache } from './experiment.ts';
+
+/** Why there is no such thing, and what to do. */
+export interface Missing {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** The project around the working directory, for commands that name no file. Prints what is wrong. */
+export const openProjectHere = (context: CliContext): Result<Project, Missing> => {
+  const opened = openCache(context, findRoot(path.join(context.cwd, 'experiment.yaml')));
+  if (opened.ok) return opened;
+  const [first] = opened.error;
+  return err({
+    message: first?.message ?? 'the cache cannot be opened',
+    ...(first?.hint === undefined ? {} : { hint: first.hint }),
+  });
+};
+
+export const findRun = (project: Project, name: string): Result<RunRecord, Missing> => {
+  const record = readRun(project.runsDir, name);
+  if (record !== null) return ok(record);
+  const ids = runIds(project.runsDir);
+  if (ids.length === 0)
+    return err({
+      message: `there are no runs in ${project.runsDir}`,
+      hint: 'mesa run FILE makes one',
+    });
+  return err({
+    message: `there is no run "${name}"`,
+    hint:
+      didYouMean(name, ids) ?? `the newest are ${ids.slice(0, 5).join(', ')}; "last" is the newest`,
+  });
+};
+
+export interface ResultName {
+  readonly run: string;
+  readonly step: string | null;
+  readonly output: string | null;
+}
+
+/** `k7q2`, `last/adapter[r=8]`, `last/adapter@r=8`, `last/questions.test`. */
+export const parseResultName = (text: string): ResultName | null => {
+  if (!text.includes('/')) return { run: text, step: null, output: null };
+  const edge = parseEdge(`run:${text}`);
+  return edge?.kind === 'run' ? { run: edge.run, step: edge.step, output: edge.output } : null;
+};
+
+export interface FoundStep {
+  readonly record: RunRecord;
+  readonly step: RunStepRecord;
+}
+
+const findStep = (record: RunRecord, name: string): Result<RunStepRecord, Missing> => {
+  const exact = record.steps.find(({ step }) => step === name);
+  if (exact !== undefined) return ok(exact);
+  const ofId = record.steps.filter(({ id }) => id === name);
+  const [only] = ofId;
+  if (only !== undefined && ofId.length === 1) return ok(only);
+  if (ofId.length > 1)
+    return err({
+      message: `"${name}" is ${ofId.length} steps of run ${record.run}`,
+      hint: `one of ${ofId.map(({ step }) => step).join(', ')}`,
+    });
+  const names = record.steps.map(({ step }) => step);
+  return err({
+    message: `run ${record.run} has no step "${name}"`,
+    hint: didYouMean(name, names) ?? `its steps are ${names.slice(0, 12).join(', ')}`,
+  });
+};
+
+export const findRunStep = (
+  project: Project,
+  name: ResultName & { readonly step: string },
+): Result<FoundStep, Missing> => {
+  const record = findRun(project, name.run);
+  if (!record.ok) return record;
+  const step = findStep(record.value, name.step);
+  return step.ok ? ok({ record: record.value, step: step.value }) : step;
+};
+
+const findOutput = (step: RunStepRecord, name: string | null): Result<OutputRecord, Missing> => {
+  const outputs = step.result?.outputs ?? [];
+  const [first] = outputs;
+  if (first === undefined)
+    return err({ message: `${step.step} has no result: it is ${step.state}` });
+  const found = name === null ? first : outputs.find((output) => output.name === name);
+  if (found !== undefined) return ok(found);
+  const names = outputs.map((output) => output.name);
+  return err({
+    message: `${step.step} has no output "${name ?? ''}"`,
+    hint: didYouMean(name ?? '', names) ?? `its outputs are ${names.join(', ')}`,
+  });
+};
+
+/** An artifact whose files are there, unchanged. */
+export interface OpenArtifact {
+  readonly kind: string;
+  readonly digest: string;
+  readonly names: readonly string[];
+  /** Absolute path. */
+  file(name: string): string;
+}
+
+export const openArtifact = async (
+  project: Project,
+  output: OutputRecord,
+): Promise<Result<OpenArtifact, Missing>> => {
+  const digest = output.digest as ArtifactDigest;
+  const [damage] = await project.objects.verify(digest);
+  if (damage !== undefined)
+    return err({
+      message: `this result is no longer in the cache: ${damage.message}`,
+      hint: 'run the experiment again; it is made anew',
+    });
+  const files = project.objects.manifest(digest)?.files ?? [];
+  const paths = new Map(files.map((file) => [file.name, project.objects.locate(file.digest)]));
+  return ok({
+    kind: output.kind,
+    digest,
+    names: [...paths.keys()],
+    file: (name) => {
+      const found = paths.get(name);
+      if (found == null) throw new Error(`artifact ${digest} has no file ${name}`);
+      return found;
+    },
+  });
+};
+
+export interface FoundArtifact extends FoundStep {
+  readonly output: OutputRecord;
+  readonly artifact: OpenArtifact;
+}
+
+/** `RUN/STEP[.OUTPUT]` with its files. */
+export const findArtifact = async (
+  project: Project,
+  text: string,
+): Promise<Result<FoundArtifact, Missing>> => {
+  const name = parseResultName(text);
+  if (name?.step == null)
+    return err({
+      message: `"${text}" names no result`,
+      hint: 'results are RUN/STEP or RUN/STEP.OUTPUT, such as last/answers',
+    });
+  const found = findRunStep(project, { ...name, step: name.step });
+  if (!found.ok) return found;
+  const output = findOutput(found.value.step, name.output);
+  if (!output.ok) return output;
+  const artifact = await openArtifact(project, output.value);
+  return artifact.ok
+    ? ok({ ...found.value, output: output.value, artifact: artifact.value })
+    : artifact;
+};
+
+/** A JSON document of an artifact. Written by MESA and verified by digest, so its shape is what its kind says. */
+export const readDocument = <T>(artifact: OpenArtifact, name: string): T | null =>
+  artifact.names.includes(name)
+    ? (JSON.parse(readFileSync(artifact.file(name), 'utf8')) as T)
+    : null;
+
+/** The document of an output of a record, where it is still in the cache. */
+export const documentOf = async <T>(
+  project: Project,
+  output: OutputRecord | undefined,
+  name: string,
+): Promise<T | null> => {
+  if (output === undefined) return null;
+  const artifact = await openArtifact(project, output);
+  return artifact.ok ? readDocument<T>(artifact.value, name) : null;
+};
