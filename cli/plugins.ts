@@ -22,7 +22,9 @@ const memoryIn = (database: Sqlite | null): AnswerMemory => {
     digest: (module) => pluginClosure(codeLayout, module, closures),
     get: (key) =>
       database
-        ?.prepare<[string], { body: string }>("SELECT body FROM facts WHERE kind = 'plugin' AND key = ?")
+        ?.prepare<[string], { body: string }>(
+          "SELECT body FROM facts WHERE kind = 'plugin' AND key = ?",
+        )
         .get(key)?.body,
     set: (key, body) => {
       if (database === null) return;
