@@ -84,6 +84,7 @@ export class ObjectStore {
     for (const file of files) {
       if (file.referenced) {
         this.#putLocation.run(file.path, file.digest, file.size, file.stamp, now());
+        this.#good.set(file.digest, file.path);
         continue;
       }
       const before = statSync(file.path, { bigint: true });
