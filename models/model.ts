@@ -4,7 +4,7 @@
 import { CheckpointError } from './checkpoint/error.ts';
 import { aliasesOf, checkInventory } from './checkpoint/inventory.ts';
 import { isRecord, readJsonObject, type JsonRecord } from './checkpoint/json.ts';
-import { openCheckpoint, type CheckpointFiles } from './checkpoint/checkpoint.ts';
+import { openCheckpoint, type CheckpointFiles, type StoredTensors } from './checkpoint/checkpoint.ts';
 import { openWeights, type WeightMode } from './checkpoint/layout.ts';
 import { modelConfig, type ModelConfig } from './config.ts';
 import { loadTokenizer } from './tokenizer/load.ts';
@@ -33,7 +33,7 @@ export interface ModelRecord {
     }[];
   };
   readonly tokenizer: {
-    readonly kind: 'tokenizer.json' | 'gguf' | 'none';
+    readonly kind: 'tokenizer.json' | 'none';
     readonly files: readonly string[];
   };
   readonly chat_template: string | null;
@@ -46,9 +46,11 @@ export interface Model {
   readonly config: ModelConfig;
   /** Null where the model has none (prompts then come as token ids). */
   tokenizer(): Promise<Tokenizer | null>;
+  /** The tensors as they are stored; none is read. Throws CheckpointError where files and config don't agree. */
+  tensors(): StoredTensors;
   /**
    * The weights in the form the runtime maps. The first call with a mode may write a converted copy into `derived`
-   * (StepContext.derived). Throws CheckpointError where files and config don't agree.
+   * (StepContext.derived).
    */
   weights(mode: WeightMode, derived: string): WeightSource;
 }
@@ -63,6 +65,11 @@ export const openModel = (artifact: ArtifactFiles): Model => {
     files: checkpoint.files.map(({ name }) => ({ name, path: artifact.file(name) })),
     index: null,
   };
+  const tensors = (): StoredTensors => {
+    const found = openCheckpoint(checkpointFiles, document.config);
+    checkInventory(checkpointFiles.files[0]?.path ?? path, config, found);
+    return found;
+  };
   return {
     document,
     config,
@@ -70,27 +77,27 @@ export const openModel = (artifact: ArtifactFiles): Model => {
       const { kind, files } = tokenizer;
       if (kind === 'none') return null;
       return loadTokenizer({
-        kind,
         file: (name) => (files.includes(name) ? artifact.file(name) : undefined),
-        gguf: kind === 'gguf' ? checkpointFiles.files[0]?.path : undefined,
         modelEos: document.config['eos_token_id'],
         chatTemplate: document.chat_template,
       });
     },
-    weights: (mode, derived) => {
-      const tensors = openCheckpoint(checkpointFiles, document.config);
-      checkInventory(checkpointFiles.files[0]?.path ?? path, config, tensors);
-      return openWeights(
-        { tensors, aliases: aliasesOf(config), digests: checkpoint.files.map((f) => f.sha256) },
+    tensors,
+    weights: (mode, derived) =>
+      openWeights(
+        {
+          tensors: tensors(),
+          aliases: aliasesOf(config),
+          digests: checkpoint.files.map(({ sha256 }) => sha256),
+        },
         mode,
         derived,
-      );
-    },
+      ),
   };
 };
 
 const formats = ['safetensors', 'gguf', 'torch', 'mesa'];
-const tokenizerKinds = ['tokenizer.json', 'gguf', 'none'];
+const tokenizerKinds = ['tokenizer.json', 'none'];
 
 /** model.json is written by MESA, but may be edited or of another version: its shape is checked before use. */
 const readModelRecord = (path: string): ModelRecord => {

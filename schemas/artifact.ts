@@ -77,7 +77,8 @@ export interface ModelDocument {
     }[];
   };
   readonly tokenizer: {
-    readonly kind: 'tokenizer.json' | 'gguf' | 'none';
+    /** tokenizer.json and its companions; a GGUF file's own tokenizer is written out as one. */
+    readonly kind: 'tokenizer.json' | 'none';
     readonly files: readonly string[];
   };
   readonly chat_template: string | null;

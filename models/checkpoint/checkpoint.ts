@@ -6,7 +6,7 @@ import { CheckpointError } from './error.ts';
 import { isEncoding } from './encoding.ts';
 import { readGgufHeader } from './gguf.ts';
 import { findBitsandbytes } from './bitsandbytes.ts';
-import { readMesaTensors } from './mesa-format.ts';
+import { readDescribed, type DescribedTensor } from './mesa-format.ts';
 import { fromGgufName, fromHubName, ggufArchitectures } from './names.ts';
 import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors.ts';
 import { checkIndex, readIndex } from './sharded.ts';
@@ -28,9 +28,8 @@ export const openCheckpoint = (checkpoint: CheckpointFiles, config: HfConfig): S
     case 'gguf':
       return openGguf(checkpoint);
     case 'safetensors':
-      return openSafetensors(checkpoint, String(config['model_type']));
     case 'mesa':
-      return openMesa(checkpoint);
+      return openSafetensors(checkpoint, String(config['model_type']));
     case 'torch':
       throw new Error('torch checkpoints are not read yet');
   }
@@ -73,6 +72,8 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
 const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): StoredTensors => {
   const stored = new Map<string, SafetensorsTensor>();
   const shards = new Map<string, ReadonlySet<string>>();
+  const described = new Map<string, DescribedTensor>();
+  const describedParts = new Set<string>();
   for (const { name: fileName, path } of files) {
     const header = readSafetensorsHeader(path);
     shards.set(fileName, new Set(header.tensors.keys()));
@@ -82,13 +83,17 @@ const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): 
         throw new CheckpointError(path, `is also in ${before.data.path}`, { tensor: tensor.name });
       stored.set(tensor.name, tensor);
     }
+    const { tensors, parts } = readDescribed(header);
+    for (const [name, tensor] of tensors) described.set(name, tensor);
+    for (const name of parts) describedParts.add(name);
   }
   if (index !== null) checkIndex(index, readIndex(index), shards);
 
   const { quantized, parts } = findBitsandbytes(stored);
   const tensors = new Map<string, StoredTensor>();
   for (const tensor of stored.values()) {
-    const named = parts.has(tensor.name) ? null : fromHubName(modelType, tensor.name);
+    if (parts.has(tensor.name) || describedParts.has(tensor.name)) continue;
+    const named = fromHubName(modelType, tensor.name);
     if (named === null) continue;
     const { path } = tensor.data;
     if (!isEncoding(tensor.dtype))
@@ -100,14 +105,14 @@ const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): 
       throw new CheckpointError(path, `means the same weight as ${clash.storedName}`, {
         tensor: tensor.name,
       });
-    const packed = quantized.get(tensor.name);
+    const packed = quantized.get(tensor.name) ?? described.get(tensor.name);
     // Quantised layers are saved as linear layers, [out, in], even where the model has Conv1D.
     const transposed = packed === undefined && named.arrangement.kind === 'transposed';
     tensors.set(named.name, {
       name: named.name,
       storedName: tensor.name,
       shape: packed?.shape ?? (transposed ? [...tensor.shape].reverse() : tensor.shape),
-      encoding: tensor.dtype,
+      encoding: described.get(tensor.name)?.encoding ?? tensor.dtype,
       arrangement: transposed ? named.arrangement : asIs,
       quantized: packed?.quantized ?? null,
       data: tensor.data,
@@ -115,6 +120,3 @@ const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): 
   }
   return tensors;
 };
-
-const openMesa = ({ files }: CheckpointFiles): StoredTensors =>
-  new Map(files.flatMap(({ path }) => [...readMesaTensors(path)]));

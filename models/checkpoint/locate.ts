@@ -5,6 +5,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { modelConfig } from '../config.ts';
 import { ConfigError } from '../config-json.ts';
+import { tokenizerFromGguf } from '../tokenizer/gguf-tokenizer.ts';
 import { templateOfConfig, tokenizerFileNames } from '../tokenizer/load.ts';
 import { openCheckpoint, type CheckpointFiles, type StoredTensors } from './checkpoint.ts';
 import { CheckpointError } from './error.ts';
@@ -23,8 +24,12 @@ export interface LocatedModel {
 }
 
 export interface LocatedTokenizer {
-  readonly kind: 'tokenizer.json' | 'gguf' | 'none';
-  readonly files: readonly { readonly name: string; readonly path: string }[];
+  readonly kind: 'tokenizer.json' | 'none';
+  /** Files to copy, or (from GGUF) to write. */
+  readonly files: readonly {
+    readonly name: string;
+    readonly content: { readonly path: string } | { readonly json: () => JsonRecord };
+  }[];
   readonly chatTemplate: string | null;
 }
 
@@ -57,9 +62,19 @@ const locateGguf = (path: string, checkpoint: CheckpointFiles): LocatedModel => 
   const config = configFromGguf(gguf);
   const template = gguf.metadata.get('tokenizer.chat_template');
   const has = gguf.metadata.has('tokenizer.ggml.tokens');
+  const written = (name: string, part: 'json' | 'config' | 'generation') => ({
+    name,
+    content: { json: () => tokenizerFromGguf(gguf)[part] },
+  });
   return checked(path, config, checkpoint, {
-    kind: has ? 'gguf' : 'none',
-    files: [],
+    kind: has ? 'tokenizer.json' : 'none',
+    files: has
+      ? [
+          written('tokenizer.json', 'json'),
+          written('tokenizer_config.json', 'config'),
+          written('generation_config.json', 'generation'),
+        ]
+      : [],
     chatTemplate: typeof template === 'string' ? template : null,
   });
 };
@@ -157,5 +172,6 @@ export const locateTokenizer = (path: string): LocatedTokenizer => {
       ? null
       : templateOfConfig(readJsonObject(config.path));
   const kind = found.some(({ name }) => name === 'tokenizer.json') ? 'tokenizer.json' : 'none';
-  return { kind, files: found, chatTemplate: template };
+  const files = found.map(({ name, path: from }) => ({ name, content: { path: from } }));
+  return { kind, files, chatTemplate: template };
 };

@@ -2,10 +2,11 @@
 // Everything else in it is as in any safetensors file, under Hugging Face's names, [out, in].
 
 import { CheckpointError } from './error.ts';
-import { encodedBytes, isEncoding } from './encoding.ts';
+import { encodedBytes, isEncoding, type EncodingName } from './encoding.ts';
 import { isRecord } from './json.ts';
-import { readSafetensorsHeader, type SafetensorsFile } from './safetensors.ts';
-import { asIs, countOf, rowsOf, type StoredTensor } from './stored.ts';
+import type { Quantized } from './quantized.ts';
+import type { SafetensorsFile } from './safetensors.ts';
+import { countOf, rowsOf } from './stored.ts';
 
 /** The value of `mesa` in the header's metadata. */
 export interface MesaHeader {
@@ -23,46 +24,49 @@ export const mesaMetadata = (tensors: MesaHeader['tensors']): Record<string, str
   mesa: JSON.stringify({ version: 1, tensors } satisfies MesaHeader),
 });
 
-export const readMesaTensors = (path: string): Map<string, StoredTensor> => {
-  const file = readSafetensorsHeader(path);
-  const described = readMesaHeader(path, file);
-  const tensors = new Map<string, StoredTensor>();
-  const parts = new Set([...described.keys()].map((name) => `${name}.scales`));
-  for (const { name, dtype, shape, data } of file.tensors.values()) {
-    if (parts.has(name)) continue;
+export interface DescribedTensor {
+  readonly shape: readonly number[];
+  readonly encoding: EncodingName;
+  readonly quantized: Quantized | null;
+}
+
+export interface Described {
+  readonly tensors: ReadonlyMap<string, DescribedTensor>;
+  /** Tensors that are parts of others. */
+  readonly parts: ReadonlySet<string>;
+}
+
+/** What the header says about tensors that are not what their dtype says; empty for any other safetensors file. */
+export const readDescribed = (file: SafetensorsFile): Described => {
+  const tensors = new Map<string, DescribedTensor>();
+  const parts = new Set<string>();
+  if (file.metadata['mesa'] === undefined) return { tensors, parts };
+  for (const [name, description] of readMesaHeader(file)) {
+    const { shape, encoding, blockSize } = description;
     const fail = (message: string): never => {
-      throw new CheckpointError(path, message, { tensor: name });
+      throw new CheckpointError(file.path, message, { tensor: name });
     };
-    const common = { name, storedName: name, arrangement: asIs, quantized: null, data };
-    const description = described.get(name);
-    if (description === undefined) {
-      if (!isEncoding(dtype)) return fail(`has dtype ${dtype}, which MESA cannot read`);
-      tensors.set(name, { ...common, shape, encoding: dtype });
-      continue;
-    }
-    const { encoding, blockSize } = description;
-    const count = countOf(description.shape);
-    const [, columns] = rowsOf(description.shape);
+    const stored = file.tensors.get(name);
+    if (stored?.dtype !== 'U8') return fail('is described, but not there');
+    const count = countOf(shape);
+    const [rows, columns] = rowsOf(shape);
     if (encoding === 'int4') {
       const scales = file.tensors.get(`${name}.scales`);
       const whole = Number.isInteger(columns / blockSize);
-      if (!whole || data.bytes * 2 !== count || scales?.dtype !== 'F32')
+      if (!whole || stored.data.bytes * 2 !== count || scales?.dtype !== 'F32')
         return fail('does not fit its description');
-      if (countOf(scales.shape) !== count / blockSize) return fail('has the wrong scales');
-      tensors.set(name, {
-        ...common,
-        shape: description.shape,
-        encoding: 'U8',
-        quantized: { kind: 'int4', blockSize, scales: scales.data },
-      });
+      if (countOf(scales.shape) !== count / blockSize) return fail('has the wrong number of scales');
+      parts.add(scales.name);
+      const quantized = { kind: 'int4', blockSize, scales: scales.data } as const;
+      tensors.set(name, { shape, encoding: 'U8', quantized });
     } else {
       if (!isEncoding(encoding)) return fail(`has the unknown encoding ${encoding}`);
-      if (encodedBytes(encoding, columns) * (count / columns) !== data.bytes)
+      if (encodedBytes(encoding, columns) * rows !== stored.data.bytes)
         return fail('does not fit its description');
-      tensors.set(name, { ...common, shape: description.shape, encoding });
+      tensors.set(name, { shape, encoding, quantized: null });
     }
   }
-  return tensors;
+  return { tensors, parts };
 };
 
 interface Description {
@@ -71,9 +75,9 @@ interface Description {
   readonly blockSize: number;
 }
 
-const readMesaHeader = (path: string, file: SafetensorsFile): ReadonlyMap<string, Description> => {
+const readMesaHeader = (file: SafetensorsFile): ReadonlyMap<string, Description> => {
   const fail = (): never => {
-    throw new CheckpointError(path, 'has no usable description of its quantised tensors');
+    throw new CheckpointError(file.path, 'has no usable description of its quantised tensors');
   };
   let json: unknown;
   try {

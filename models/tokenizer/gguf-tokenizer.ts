@@ -4,7 +4,6 @@
 import { CheckpointError } from '../checkpoint/error.ts';
 import type { GgufFile } from '../checkpoint/gguf.ts';
 import type { JsonRecord } from '../checkpoint/json.ts';
-import type { TokenizerParts } from './hf-tokenizer.ts';
 
 /** `tokenizer.ggml.token_type`. */
 const tokenTypes = { control: 3, userDefined: 4 } as const;
@@ -58,7 +57,16 @@ const rules: Readonly<Record<string, Rule>> = {
   'deepseek-r1-qwen': qwen2,
 };
 
-export const tokenizerFromGguf = ({ path, metadata }: GgufFile): TokenizerParts => {
+/** The contents of the files that a Hugging Face folder would have. */
+export interface GgufTokenizer {
+  readonly json: JsonRecord;
+  /** tokenizer_config.json */
+  readonly config: JsonRecord;
+  /** generation_config.json */
+  readonly generation: JsonRecord;
+}
+
+export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer => {
   const fail = (message: string, hint?: string): never => {
     throw new CheckpointError(path, message, hint === undefined ? {} : { hint });
   };
@@ -107,8 +115,7 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): TokenizerParts 
   const eos = named('eos');
   const prefix = get('add_bos_token') === true && bos !== undefined ? [bos] : [];
   const suffix = get('add_eos_token') === true && eos !== undefined ? [eos] : [];
-  const template = metadata.get('tokenizer.chat_template');
-  const eot = get('eot_token_id');
+  const ends = [get('eos_token_id'), get('eot_token_id')].filter((id) => typeof id === 'number');
   return {
     json: {
       version: '1.0',
@@ -138,8 +145,7 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): TokenizerParts 
       ...optional('unk_token', named('unknown')),
       ...optional('pad_token', named('padding')),
     },
-    eosTokenIds: typeof eot === 'number' ? [eot] : [],
-    chatTemplate: typeof template === 'string' ? template : null,
+    generation: ends.length === 0 ? {} : { eos_token_id: [...new Set(ends)] },
   };
 };
 

@@ -1,6 +1,5 @@
 // Finds a model's tokenizer among its files and loads it. The libraries behind it are imported when one is asked for.
 
-import { readGgufHeader } from '../checkpoint/gguf.ts';
 import { isRecord, readJsonObject, type JsonRecord } from '../checkpoint/json.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -13,11 +12,8 @@ export const tokenizerFileNames = [
 ] as const;
 
 export interface TokenizerFiles {
-  readonly kind: 'tokenizer.json' | 'gguf';
   /** Path of a file by its name, where it exists. */
   file(name: string): string | undefined;
-  /** The GGUF file (kind gguf). */
-  readonly gguf: string | undefined;
   /** The model's own end tokens (config.json's eos_token_id). */
   readonly modelEos: unknown;
   /** What stands in model.json: overrides what the files say. */
@@ -37,21 +33,10 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
     ...idsOf(optional('generation_config.json')['eos_token_id']),
     ...idsOf(files.modelEos),
   ];
-  const { chatTemplate } = files;
-  if (files.kind === 'gguf') {
-    const { tokenizerFromGguf } = await import('./gguf-tokenizer.ts');
-    if (files.gguf === undefined) throw new Error('a GGUF tokenizer without its file');
-    const parts = tokenizerFromGguf(readGgufHeader(files.gguf));
-    return hfTokenizer({
-      ...parts,
-      eosTokenIds: [...parts.eosTokenIds, ...eosTokenIds],
-      chatTemplate,
-    });
-  }
   const path = files.file('tokenizer.json');
   if (path === undefined) throw new Error('a tokenizer without tokenizer.json');
   const config = { ...optional('special_tokens_map.json'), ...optional('tokenizer_config.json') };
-  return hfTokenizer({ json: readJsonObject(path), config, eosTokenIds, chatTemplate });
+  return hfTokenizer({ json: readJsonObject(path), config, eosTokenIds, chatTemplate: files.chatTemplate });
 };
 
 /**

@@ -14,6 +14,7 @@ import {
 } from '../../models/checkpoint/locate.ts';
 import { openCheckpoint } from '../../models/checkpoint/checkpoint.ts';
 import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
+import { sha256OfFile } from '../../models/checkpoint/digest.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
 import { asStepErrors } from './errors.ts';
@@ -26,11 +27,17 @@ export const run = async (context: StepContext): Promise<void> =>
     const files = [];
     for (const { name, path } of model.checkpoint.files) {
       context.progress({ unit: 'files', done: files.length, total: null, note: `reading ${name}` });
-      files.push({ name, ...(await output.reference(name, path)) });
+      // What was made here lies in the artifact already.
+      const known = params['source'] === 'init' ? sha256OfFile(path) : output.reference(name, path);
+      files.push({ name, ...(await known) });
     }
     const tokenizer = text(params, 'tokenizer');
     const located = tokenizer === undefined ? model.tokenizer : locateTokenizer(tokenizer);
-    for (const { name, path } of located.files) copyFileSync(path, join(output.folder, name));
+    for (const { name, content } of located.files) {
+      const target = join(output.folder, name);
+      if ('path' in content) copyFileSync(content.path, target);
+      else writeFileSync(target, JSON.stringify(content.json()));
+    }
 
     const document: ModelDocument = {
       architecture: String(model.config['model_type']),
