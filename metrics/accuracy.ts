@@ -33,10 +33,17 @@ export const likeliestLabel = (row: MetricRow, normalized = false): string | nul
   return choices[argmax(values)]?.label ?? null;
 };
 
+/** The label that the generated text means. */
+const spokenLabel = (text: string, choices: readonly MetricChoice[]): string | null =>
+  parseOption(
+    text,
+    choices.map((choice) => ({ label: choice.label, text: choice.option ?? choice.text })),
+  );
+
 /** The label the row predicts: by likelihood where choices were scored, else by the generated text. */
 export const predictedLabel = (row: MetricRow): string | null =>
   likeliestLabel(row) ??
-  (row.text === undefined || row.choices === undefined ? null : parseOption(row.text, row.choices));
+  (row.text === undefined || row.choices === undefined ? null : spokenLabel(row.text, row.choices));
 
 /** Softmax over the choices' log-likelihoods. */
 export const choiceProbabilities = (row: MetricRow): readonly number[] | null => {
@@ -74,7 +81,7 @@ const optionAccuracy = meanMetric({
   ...family,
   name: 'option_accuracy',
   modes: ['text'],
-  row: (row) => (hasOptions(row) ? right(parseOption(row.text, row.choices), row) : null),
+  row: (row) => (hasOptions(row) ? right(spokenLabel(row.text, row.choices), row) : null),
 });
 
 const unparsedRate = meanMetric({
@@ -82,7 +89,7 @@ const unparsedRate = meanMetric({
   modes: ['text'],
   higherIsBetter: false,
   proportion: true,
-  row: (row) => (hasOptions(row) ? Number(parseOption(row.text, row.choices) === null) : null),
+  row: (row) => (hasOptions(row) ? Number(spokenLabel(row.text, row.choices) === null) : null),
 });
 
 /**

@@ -3,7 +3,10 @@
 
 export interface MetricChoice {
   readonly label: string;
+  /** What is appended to the prompt: for a template that asks for a letter, the letter. */
   readonly text: string;
+  /** The option's own words, where `text` isn't these. */
+  readonly option?: string;
   readonly logprob?: number;
 }
 

@@ -35,6 +35,8 @@ const contains = (text: readonly string[], part: readonly string[]): boolean => 
 const namedOptions = (text: string, options: readonly Option[]): readonly Option[] => {
   const list = words(text);
   const present = options
+    // Where only letters are known, "a" in a sentence is an article.
+    .filter((option) => option.text.trim() !== option.label || option.label.length > 1)
     .map((option) => ({ option, words: words(option.text) }))
     .filter((candidate) => contains(list, candidate.words));
   return present

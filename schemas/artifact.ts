@@ -27,9 +27,12 @@ export interface Message extends JsonObject {
   readonly role: string;
   readonly content: string;
 }
-export interface Choice extends JsonObject {
+export interface Choice {
   readonly label: string;
+  /** What is appended to the prompt, with the space before it: for a template that asks for a letter, the letter. */
   readonly text: string;
+  /** The option's own words, where `text` isn't these. */
+  readonly option?: string;
 }
 export interface PromptRow {
   readonly id: string;

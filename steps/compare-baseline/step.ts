@@ -38,7 +38,7 @@ export const compareBaseline = defineStep({
       bootstrap: {
         type: 'object',
         additionalProperties: false,
-        default: {},
+        default: { n: 10000, seed: 0 },
         properties: {
           n: { type: 'integer', minimum: 100, default: 10000, description: 'Resamples.' },
           seed: { type: 'integer', minimum: 0, default: 0, description: 'Seed of the resampling.' },

@@ -58,7 +58,7 @@ export const score = defineStep({
       bootstrap: {
         type: 'object',
         additionalProperties: false,
-        default: {},
+        default: { n: 10000, seed: 0 },
         description: 'Resampling for intervals of metrics that are not proportions.',
         properties: {
           n: { type: 'integer', minimum: 100, default: 10000, description: 'Resamples.' },

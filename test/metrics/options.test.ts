@@ -46,3 +46,9 @@ test('labels may be words and may hold characters that mean something in pattern
   assert.equal(parseOption('(1+)', [{ label: '1+', text: 'trace' }]), '1+');
   assert.equal(parseOption('anything', []), null);
 });
+
+test('where an option is only its letter, an article is not an answer', () => {
+  const letters = ['A', 'B'].map((label) => ({ label, text: label }));
+  assert.equal(parseOption('It is a disease', letters), null);
+  assert.equal(parseOption('B', letters), 'B');
+});
