@@ -33,6 +33,8 @@ export interface Choice {
   readonly text: string;
   /** The option's own words, where `text` isn't these. */
   readonly option?: string;
+  /** Token ids given instead of text. */
+  readonly tokens?: readonly number[];
 }
 export interface PromptRow {
   readonly id: string;
