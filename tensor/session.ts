@@ -179,20 +179,14 @@ function tensorFactory(): (dtype: DType, feed: Feed) => Tensor {
   return (dtype, feed) => {
     const known = made.get(feed);
     if (known !== undefined) return known;
-    const { data } = feed;
-    // The runtime's own class wants its Float16Array for float16 where JavaScript has one.
-    const held =
-      dtype === 'float16' && Tensor16 !== undefined
-        ? new Tensor16(data.buffer as ArrayBuffer, data.byteOffset, data.length)
-        : data;
-    const tensor = new Tensor(dtype as 'float32', held as Float32Array, feed.shape);
+    // The library's types pair each dtype with its own array class; checkData has done so before.
+    const tensor = new Tensor(dtype as 'float32', feed.data as Float32Array, feed.shape);
+    // The class makes a Float16Array of it, which the native side takes for empty (1.30): it wants the bit patterns.
+    if (dtype === 'float16') Object.defineProperty(tensor, 'data', { value: feed.data });
     made.set(feed, tensor);
     return tensor;
   };
 }
-
-type HalfArray = new (buffer: ArrayBuffer, offset: number, length: number) => Uint16Array;
-const Tensor16 = (globalThis as unknown as { Float16Array?: HalfArray }).Float16Array;
 
 function toFeed(tensor: Tensor): Feed {
   const { data, dims, type } = tensor;

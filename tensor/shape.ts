@@ -59,7 +59,8 @@ function render(polynomial: Polynomial): Dim {
 }
 
 /** The canonical spelling: `T*B` and `B*T` are the same dimension. */
-export const canonicalDim = (dim: Dim): Dim => render(parse(dim));
+export const canonicalDim = (dim: Dim): Dim =>
+  typeof dim === 'number' && Number.isSafeInteger(dim) ? dim : render(parse(dim));
 
 export function addDims(...dims: readonly Dim[]): Dim {
   const sum: Polynomial = new Map();
@@ -128,6 +129,9 @@ export const termsOf = (dim: Dim): { coefficient: number; symbols: string[] }[] 
 
 /** The value of a dimension when every name has a size. */
 export function evaluateDim(dim: Dim, sizes: ReadonlyMap<string, number>): number | undefined {
+  if (typeof dim === 'number') return dim;
+  const named = sizes.get(dim);
+  if (named !== undefined) return named;
   let sum = 0;
   for (const { coefficient, symbols } of termsOf(dim)) {
     let product = coefficient;
