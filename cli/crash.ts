@@ -17,7 +17,7 @@ export const crashReport = (error: unknown, command: string): string => {
     ...(cause === '' ? [] : [`cause: ${cause}`]),
     '',
   ].join('\n');
-  const first = stack.split('\n', 1)[0] ?? '';
+  const first = error instanceof Error ? `${error.name}: ${error.message}` : stack;
   let where: string;
   try {
     where = path.join(mkdtempSync(path.join(tmpdir(), 'mesa-crash-')), 'crash.txt');

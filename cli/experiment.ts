@@ -2,17 +2,18 @@
 // the caller only has to end with the usage exit code.
 
 import path from 'node:path';
-import { existsSync } from 'node:fs';
 import { analyzeExperiment, listPlugins, type Override } from '../engine/analyze.ts';
 import type { Experiment, InstanceName } from '../engine/experiment.ts';
 import { findRoot } from '../engine/find-root.ts';
 import { selectInstances, findInstances } from '../engine/graph.ts';
+import { readLock } from '../engine/lock.ts';
 import { planExperiment, type Plan } from '../engine/plan.ts';
 import { openProject, type Project } from '../engine/project.ts';
 import { err, ok, type Result } from '../engine/result.ts';
 import type { StepDefinition } from '../engine/step.ts';
 import { codeOfSteps } from './code.ts';
 import { describePlugins } from './plugins.ts';
+import { notLocked } from './hub-requests.ts';
 import { registry } from '../steps/index.ts';
 import type { Diagnostic } from '../schemas/diagnostic.ts';
 import {
@@ -29,7 +30,7 @@ type Checked<T> = Result<T, readonly Diagnostic[]>;
 
 const commandLineProblem = (message: string, hint: string): Diagnostic => ({
   severity: 'error',
-  code: 'E102',
+  code: 'E229',
   message,
   hint,
 });
@@ -66,15 +67,6 @@ export const readExperiment = async (
     seed: numberOption(options, 'seed'),
     registry,
   };
-  if (!existsSync(request.file))
-    return err([
-      {
-        severity: 'error',
-        code: 'E101',
-        message: `there is no file ${file}`,
-        hint: `looked in ${context.cwd}`,
-      },
-    ]);
   const uses = listPlugins(request);
   let plugins: ReadonlyMap<string, StepDefinition> = new Map();
   if (uses.length > 0) {
@@ -153,6 +145,11 @@ const planOf = async (
   const selected =
     Object.keys(subset).length === 0 ? ok(null) : selectInstances(experiment, subset);
   if (!selected.ok) return selected;
+  if (flagOption(options, 'locked')) {
+    const lock = readLock(experiment.root);
+    const missing = lock.ok ? notLocked(experiment, lock.value) : [lock.error];
+    if (missing.length > 0) return err(missing);
+  }
   const force = readForce(experiment, options);
   if (!force.ok) return force;
   const acceptCode = readAccept(experiment, options);

@@ -1,6 +1,6 @@
 // From names to results: `RUN/STEP[.OUTPUT]` to a record and an artifact, and an artifact to its files and documents.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEdge } from '../engine/edges.ts';
 import { findRoot } from '../engine/find-root.ts';
@@ -20,9 +20,26 @@ export interface Missing {
   readonly hint?: string;
 }
 
-/** The project around the working directory, for commands that name no file. Prints what is wrong. */
+/**
+ * Where the runs of the working directory are: its project root; or, where nothing marks a root, the folder of the
+ * experiments, which is then the root of their runs.
+ */
+const rootHere = (cwd: string): string | null => {
+  const candidates = [findRoot(path.join(cwd, 'experiment.yaml')), path.join(cwd, 'experiments')];
+  const having = (name: string): string | undefined =>
+    candidates.find((root) => existsSync(path.join(root, name)));
+  return having('runs') ?? having('.mesa') ?? null;
+};
+
+/** The project around the working directory, for commands that name no file. Makes nothing where there is none. */
 export const openProjectHere = (context: CliContext): Result<Project, Missing> => {
-  const opened = openCache(context, findRoot(path.join(context.cwd, 'experiment.yaml')));
+  const root = rootHere(context.cwd);
+  if (root === null)
+    return err({
+      message: `nothing was run in ${context.cwd} yet`,
+      hint: 'mesa run FILE makes the first run; --cwd names another folder',
+    });
+  const opened = openCache(context, root);
   if (opened.ok) return opened;
   const [first] = opened.error;
   return err({
