@@ -97,14 +97,24 @@ export interface TrainingLogEntry {
   readonly loss: number;
   readonly grad_norm: number;
   readonly learning_rate: number;
+  /** Of all rows of the step. */
   readonly tokens: number;
+  /** Of them supervised: what the loss is the mean over. */
+  readonly label_tokens: number;
+  readonly epoch: number;
 }
 export interface TrainingDocument {
   readonly base_model: string;
   readonly format: string | null;
+  readonly rows: {
+    readonly trained: number;
+    readonly dropped: readonly { readonly reason: string; readonly count: number }[];
+  };
   readonly log: readonly TrainingLogEntry[];
   readonly evaluations: readonly { readonly step: number; readonly loss: number }[];
   readonly stopped: 'finished' | 'early-stopping' | 'max-steps';
+  /** The step whose parameters are kept. */
+  readonly kept_step: number;
 }
 
 // predictions: rows.jsonl (PredictionRow), predictions.json
