@@ -86,7 +86,7 @@ export function fromNumbers<D extends DType>(dtype: D, values: ArrayLike<number>
     else if (dtype === 'bool') out[i] = value === 0 ? 0 : 1;
     else if (dtypeFacts[dtype].bits === 4) {
       const slot = i >> 1;
-      out[slot] = Number(out[slot] ?? 0) | ((value & 15) << (i & 1 ? 4 : 0));
+      out[slot] = (out[slot] ?? 0) | ((value & 15) << (i & 1 ? 4 : 0));
     } else out[i] = value;
   }
   return out as ArrayOf<D>;
@@ -120,7 +120,7 @@ export function float32ToFloat16(value: number): number {
     return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   }
   // Subnormal: adding 0.5 makes the float32 unit in the last place equal to float16's smallest step.
-  scratch[0] = Math.abs(scratch[0] ?? 0) + 0.5;
+  scratch[0] = Math.abs(value) + 0.5;
   return sign | ((scratchBits[0] ?? 0) - 0x3f000000);
 }
 

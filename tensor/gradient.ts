@@ -120,15 +120,15 @@ function differentiate(
 
 const isComposite = (entry: TapeEntry): entry is Composite => entry.kind === 'composite';
 
-function applyRule<K extends OpKind>(
+function applyRule(
   b: GraphBuilder,
   node: GraphNode,
   gradients: readonly (Value | undefined)[],
 ): InputGradients {
-  const rule = gradientRules[node.kind] as Vjp<OpAttributes[K]> | 'nondifferentiable';
+  const rule = gradientRules[node.kind] as Vjp<OpAttributes[OpKind]> | 'nondifferentiable';
   if (rule === 'nondifferentiable') {
     throw new GraphError(`${node.name}: ${node.kind} has no gradient`);
   }
-  const { inputs, outputs } = node;
-  return rule({ b, inputs, outputs, attributes: node.attributes as OpAttributes[K], gradients });
+  const { inputs, outputs, attributes } = node;
+  return rule({ b, inputs, outputs, attributes, gradients });
 }

@@ -172,7 +172,7 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
       const op = onnxOp(node);
       const slots = op.slots ?? node.outputs.map((_, i) => i);
       const optional = optionalOutputs.has(node.kind);
-      const outputs: string[] = [];
+      const outputs = new Array<string>(Math.max(...slots) + 1).fill('');
       node.outputs.forEach((value, i) => {
         const used = i === 0 || !optional || read.has(value);
         outputs[slots[i] ?? i] = used ? nameOf(value) : '';
@@ -180,7 +180,7 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
       while (outputs.at(-1) === '') outputs.pop();
       body.message(1, (n) => {
         for (const value of node.inputs) n.string(1, value === undefined ? '' : nameOf(value));
-        for (const name of Array.from(outputs, (given) => given ?? '')) n.string(2, name);
+        for (const name of outputs) n.string(2, name);
         n.string(3, node.name).string(4, op.type);
         for (const [name, item] of Object.entries(op.attributes ?? {})) {
           n.message(5, (a) => attribute(a, name, item));

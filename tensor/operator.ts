@@ -35,7 +35,7 @@ export interface OnnxOp {
 }
 
 /** No attributes. */
-export type None = Readonly<Record<never, never>>;
+export type None = Readonly<Record<string, never>>;
 
 export type InputTypes = readonly (TensorType | undefined)[];
 

@@ -129,8 +129,8 @@ describe('building', () => {
     const b = new GraphBuilder();
     const x = b.input('x', 'float32', [2]);
     const [first, second] = b.scope('layers.0', () => [b.neg(x), b.neg(x)]);
-    assert.equal(first!.name, 'layers.0/neg');
-    assert.equal(second!.name, 'layers.0/neg_2');
+    assert.equal(first.name, 'layers.0/neg');
+    assert.equal(second.name, 'layers.0/neg_2');
     assert.equal(b.path, '');
   });
 });
