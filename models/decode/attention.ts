@@ -87,7 +87,12 @@ export const cachedAttention = (
     attend: ({ layer, q, k, v }) => {
       const cachedKeys = at(inputs.cache, 2 * layer);
       const cachedValues = at(inputs.cache, 2 * layer + 1);
-      const rows = g.reshape(perHead(rotate(q, heads), heads), ['B', kvHeads, times(group), headDim]);
+      const rows = g.reshape(perHead(rotate(q, heads), heads), [
+        'B',
+        kvHeads,
+        times(group),
+        headDim,
+      ]);
       const keys = perHead(rotate(k, kvHeads), kvHeads);
       const values = perHead(v, kvHeads);
       fresh.push(keys, values);

@@ -55,7 +55,14 @@ export class KeyValueCache {
    * Writes new positions as the graph returns them, [2 * layers, batch, kvHeads, T, headDim]: those of batch entry
    * `from` go to `place`, from position `start` on.
    */
-  write(present: Float32Array, batch: number, T: number, from: number, place: number, start: number): void {
+  write(
+    present: Float32Array,
+    batch: number,
+    T: number,
+    from: number,
+    place: number,
+    start: number,
+  ): void {
     const { kvHeads, headDim } = this.shape;
     const size = T * headDim;
     for (let array = 0; array < this.#arrays.length; array += 1) {

@@ -146,9 +146,7 @@ const ask = (
   const rows = positions.map((position) => position - start);
   while (rows.length < 2) rows.push(rows[0] ?? 0);
   const places = new Map(positions.map((position, place) => [position, place]));
-  const flat = picks.map(
-    ({ position, token }) => (places.get(position) ?? 0) * vocabulary + token,
-  );
+  const flat = picks.map(({ position, token }) => (places.get(position) ?? 0) * vocabulary + token);
   return { select: int32(rows, [rows.length]), picks: int64(flat, [flat.length]) };
 };
 

@@ -58,7 +58,10 @@ const tokensOf = (
   if (whole) {
     const tokens = encoder.prompt(row);
     if (tokens.length >= 2) return { tokens, from: 1 };
-    throw new StepError('E575', `row ${row.id} has no token that follows another: nothing to score`);
+    throw new StepError(
+      'E575',
+      `row ${row.id} has no token that follows another: nothing to score`,
+    );
   }
   const { context, continuation } = encoder.pair(row, row.completion ?? '', row.completion_tokens);
   if (context.length > 0 && continuation.length > 0) {

@@ -67,12 +67,20 @@ const generate = async (context: StepContext): Promise<void> => {
     maxLength,
     journal,
     open: (head, length) => {
-      context.progress({ unit: 'rows', done: journal.rows.size, total: rows.length, note: 'loading weights' });
+      context.progress({
+        unit: 'rows',
+        done: journal.rows.size,
+        total: rows.length,
+        note: 'loading weights',
+      });
       // Rotary scaling that depends on the length goes by what the model may see, never by what happens to be run.
       const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
       return loadRunner({
         config,
-        weights: model.weights(document.dtype === 'float32' ? 'float32' : 'packed', context.derived),
+        weights: model.weights(
+          document.dtype === 'float32' ? 'float32' : 'packed',
+          context.derived,
+        ),
         adapter,
         head,
         activations,

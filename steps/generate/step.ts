@@ -82,7 +82,8 @@ export const generate = defineStep({
         type: 'integer',
         minimum: 1,
         default: 1,
-        description: 'Answers to each prompt; more than one get the ids `<id>#0`, `<id>#1` ... (text).',
+        description:
+          'Answers to each prompt; more than one get the ids `<id>#0`, `<id>#1` ... (text).',
       },
       max_length: {
         type: 'integer',
@@ -106,7 +107,8 @@ export const generate = defineStep({
       batch_tokens: {
         type: 'integer',
         minimum: 1,
-        description: 'Tokens of all rows in work at once; bounds memory. Default: by the size of the model.',
+        description:
+          'Tokens of all rows in work at once; bounds memory. Default: by the size of the model.',
         'x-mesa-effect': 'none',
       },
       device: {
@@ -143,7 +145,8 @@ export const generate = defineStep({
       if (Number(params['num_return_sequences'] ?? 1) > 1 && !samples(params)) {
         problems.push({
           pointer: '/num_return_sequences',
-          message: 'several answers to a prompt need a temperature above 0: greedy ones are all equal',
+          message:
+            'several answers to a prompt need a temperature above 0: greedy ones are all equal',
           hint: 'set temperature, for example 0.7',
         });
       }

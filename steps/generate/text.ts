@@ -64,6 +64,7 @@ const openRequests = (work: Work): readonly Request[] => {
     throw new StepError(
       'E573',
       `max_new_tokens ${maxNewTokens} leaves no room for a prompt: the model sees ${maxLength} tokens`,
+      'set a smaller max_new_tokens',
     );
   }
   let truncated = 0;

@@ -125,7 +125,10 @@ test('draws follow the probabilities, and a row has its own numbers', () => {
   const first = (seed: number, id: string, sequence: number): number =>
     rowStream(seed, id, sequence).uniform();
   assert.equal(first(7, 'row', 0), first(7, 'row', 0));
-  assert.equal(new Set([first(7, 'row', 0), first(8, 'row', 0), first(7, 'row', 1), first(7, 'wor', 0)]).size, 4);
+  assert.equal(
+    new Set([first(7, 'row', 0), first(8, 'row', 0), first(7, 'row', 1), first(7, 'wor', 0)]).size,
+    4,
+  );
 });
 
 test('greedy takes the first of equals', () => {

@@ -1,0 +1,127 @@
+// A prompt read in one run and then token by token over the cache gives the reference's logits at every position, for
+// every architecture and every adapter of the goldens: a folder dropped in there is a test.
+
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { KeyValueCache } from '../../../models/decode/cache.ts';
+import { loadRunner } from '../../../models/decode/load.ts';
+import { ChunkedCache } from '../../../models/decode/prefill.ts';
+import { cacheFeeds, int32, int64, type Runner } from '../../../models/decode/runner.ts';
+import {
+  adapterPaths,
+  readAdapter,
+  readFloatTensors,
+  type AdapterFiles,
+} from '../../../models/peft-files.ts';
+import { readSharedJson, sharedPath, skipUnlessShared } from '../../shared.ts';
+import { relativeDifference, type GoldenModel } from '../golden-model.ts';
+import { openTiny } from './tiny-models.ts';
+
+const tolerance = 1e-4;
+
+/** Logits [length, vocabSize]: the first `prompt` tokens in one run, the others one by one. */
+const cachedLogits = async (
+  runner: Runner,
+  sequence: readonly number[],
+  prompt: number,
+): Promise<Float32Array> => {
+  const width = runner.config.vocabSize;
+  const logits = new Float32Array(sequence.length * width);
+  const chunks = new ChunkedCache(runner);
+  await chunks.read(sequence.slice(0, prompt), 0, {
+    outputs: ['present', 'logits'],
+    ask: (_start, length) => ({
+      select: int32(
+        Array.from({ length }, (_, at) => at),
+        [length],
+      ),
+    }),
+    take: (result, start) => {
+      logits.set(result.logits, start * width);
+    },
+  });
+  const cache = new KeyValueCache(runner.cacheShape, 2, sequence.length);
+  cache.copyFrom(chunks.cache, 0, 1, prompt);
+  for (let position = prompt; position < sequence.length; position += 1) {
+    const positions = int64([0, position], [2, 1]);
+    const result = await runner.run(
+      {
+        ids: int32([0, sequence[position] ?? 0], [2, 1]),
+        positions,
+        lengths: positions,
+        select: int32([1], [1]),
+        cache: cacheFeeds(cache),
+      },
+      ['present', 'logits'],
+    );
+    logits.set(result.logits, position * width);
+    cache.write(result.present, 2, 1, 1, 1, position);
+  }
+  return logits;
+};
+
+const compare = async (
+  { config, weights }: GoldenModel,
+  adapter: AdapterFiles | null,
+  sequences: readonly (readonly number[])[],
+  references: ReadonlyMap<string, { readonly data: Float32Array }>,
+): Promise<void> => {
+  const dynamic =
+    config.positions.kind === 'rope' && config.positions.rope.scaling.kind === 'dynamic';
+  for (const [index, sequence] of sequences.entries()) {
+    const runner = await loadRunner({
+      config,
+      weights,
+      adapter,
+      head: 'logits',
+      activations: 'float',
+      maxLength: sequence.length,
+      threads: 1,
+    });
+    // "dynamic" scaling turns earlier keys again as a text grows, which no cache can follow: read it at once.
+    const prompt = dynamic ? sequence.length : Math.ceil(sequence.length / 3);
+    const logits = await cachedLogits(runner, sequence, prompt);
+    await runner.release();
+    const difference = relativeDifference(
+      logits,
+      references.get(`seq.${index}`)?.data ?? new Float32Array(),
+    );
+    assert.ok(difference < tolerance, `sequence ${index} differs by ${difference}`);
+  }
+};
+
+const foldersOf = (root: string, file: string): readonly string[] =>
+  existsSync(sharedPath(root))
+    ? readdirSync(sharedPath(root)).filter((name) =>
+        existsSync(sharedPath(`${root}/${name}/${file}`)),
+      )
+    : ['(none)'];
+
+const architectures = 'goldens/architectures';
+for (const name of foldersOf(architectures, 'inputs.json')) {
+  const folder = `${architectures}/${name}`;
+  test(`${name}: logits over the cache`, { skip: skipUnlessShared(folder) }, async () => {
+    const { sequences } = readSharedJson<{ sequences: number[][] }>(`${folder}/inputs.json`);
+    const references = readFloatTensors(sharedPath(`${folder}/logits.safetensors`));
+    await compare(openTiny(folder), null, sequences, references);
+  });
+}
+
+const adapters = 'goldens/lora';
+for (const name of foldersOf(adapters, 'case.json')) {
+  const folder = `${adapters}/${name}`;
+  test(`adapter ${name}: logits over the cache`, { skip: skipUnlessShared(folder) }, async (t) => {
+    const { base, sequences } = readSharedJson<{ base: string; sequences: number[][] }>(
+      `${folder}/case.json`,
+    );
+    const config = readSharedJson<Record<string, unknown>>(`${folder}/adapter/adapter_config.json`);
+    if (Array.isArray(config['target_parameters']) && config['target_parameters'].length > 0) {
+      t.skip('target_parameters is refused (lora/parity.test.ts)');
+      return;
+    }
+    const references = readFloatTensors(sharedPath(`${folder}/logits.safetensors`));
+    const adapter = readAdapter(adapterPaths(sharedPath(`${folder}/adapter`)));
+    await compare(openTiny(`${folder}/${base}`), adapter, sequences, references);
+  });
+}

@@ -1,0 +1,55 @@
+// Tiny models of the goldens, ready to decode.
+
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { openCheckpoint } from '../../../models/checkpoint/checkpoint.ts';
+import { configFromGguf } from '../../../models/checkpoint/gguf-config.ts';
+import { readGgufHeader } from '../../../models/checkpoint/gguf.ts';
+import { openWeights } from '../../../models/checkpoint/layout.ts';
+import { modelConfig } from '../../../models/config.ts';
+import type { Head } from '../../../models/decode/graph.ts';
+import { loadRunner } from '../../../models/decode/load.ts';
+import type { Runner } from '../../../models/decode/runner.ts';
+import { sharedPath } from '../../shared.ts';
+import { openGolden, type GoldenModel } from '../golden-model.ts';
+
+const derived = mkdtempSync(join(tmpdir(), 'mesa-decode-'));
+after(() => {
+  rmSync(derived, { recursive: true, force: true });
+});
+
+/** `goldens/...`: a folder in the Hugging Face layout, or a GGUF file, whose blocks stay packed. */
+export const openTiny = (path: string): GoldenModel => {
+  if (!path.endsWith('.gguf')) return openGolden(sharedPath(path));
+  const file = sharedPath(path);
+  const json = configFromGguf(readGgufHeader(file));
+  const tensors = openCheckpoint(
+    { format: 'gguf', files: [{ name: 'model.gguf', path: file }], index: null },
+    json,
+  );
+  const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
+  const weights = openWeights(
+    { tensors, aliases: new Map(), digests: [digest] },
+    'packed',
+    derived,
+  );
+  return { config: modelConfig(json), weights };
+};
+
+export const tinyRunner = (
+  { config, weights }: GoldenModel,
+  head: Head,
+  options: { readonly threads?: number; readonly activations?: 'float' | 'int8' } = {},
+): Promise<Runner> =>
+  loadRunner({
+    config,
+    weights,
+    adapter: null,
+    head,
+    activations: options.activations ?? 'float',
+    maxLength: 1024,
+    threads: options.threads ?? 2,
+  });
