@@ -7,6 +7,7 @@ import { format } from './format/step.ts';
 import { generate } from './generate/step.ts';
 import { loadDataset } from './load-dataset/step.ts';
 import { loadModel } from './load-model/step.ts';
+import { loraTrain } from './lora-train/step.ts';
 import { score } from './score/step.ts';
 
 /** In the order in which an experiment usually uses them. */
@@ -14,6 +15,7 @@ const definitions: readonly StepDefinition[] = [
   loadModel,
   loadDataset,
   format,
+  loraTrain,
   generate,
   score,
   compareBaseline,

@@ -36,6 +36,8 @@ export interface TrainingJob {
     /** End with the parameters of the best validation. */
     readonly keepBest: boolean;
   } | null;
+  /** Save after every so many steps, besides each minute; 0: each minute only. */
+  readonly saveEverySteps: number;
   readonly threads: number;
 }
 
@@ -43,7 +45,7 @@ export interface TrainingHost {
   readonly signal: AbortSignal;
   /** Milliseconds of any steady clock. */
   now(): number;
-  /** Between steps and at most once a minute; and when the signal asks for it. */
+  /** Between steps, each minute or so; and when the signal asks for it. */
   save(state: TrainingState): Promise<void>;
   step(entry: LogEntry, totalSteps: number): void;
   validated(entry: ValidationEntry, totalSteps: number): void;
@@ -152,7 +154,8 @@ export const train = async (
         }
       }
 
-      if (host.now() - savedAt > saveEveryMs) {
+      const asked = job.saveEverySteps > 0 && progress.step % job.saveEverySteps === 0;
+      if (asked || host.now() - savedAt > saveEveryMs) {
         await host.save(state);
         savedAt = host.now();
       }

@@ -1,6 +1,7 @@
 // What training costs in memory, and the choices that follow from it. The choices depend on the model and the
 // parameters only, never on the machine, because they change the bits of a result.
 
+import type { WeightMode } from '../checkpoint/layout.ts';
 import type { ModelConfig } from '../config.ts';
 import { linearModules } from '../modules.ts';
 import { headModule } from '../transformer.ts';
@@ -37,6 +38,19 @@ const multiplied = (config: ModelConfig): readonly string[] => [
   ...linearModules(config),
   headModule(config),
 ];
+
+/** Parameters of the whole model as float32. */
+export const floatBytes = (config: ModelConfig): number =>
+  4 * (linearParameters(config) + config.vocabSize * config.hiddenSize * (config.tied ? 1 : 2));
+
+/**
+ * In which form a model is opened for training. A model that was quantised on purpose stays packed (QLoRA); another is
+ * float32, unless that is so large that its 16-bit weights had better stay mapped as they are.
+ */
+export const trainingWeights = (config: ModelConfig, quantised: boolean): WeightMode => {
+  if (quantised) return 'packed';
+  return floatBytes(config) <= prepackLimitBytes ? 'float32' : 'stored';
+};
 
 export const prepacked = (config: ModelConfig, weights: WeightSource): boolean =>
   bytesOf(weights, multiplied(config)) <= prepackLimitBytes;

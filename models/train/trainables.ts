@@ -104,6 +104,16 @@ const initialValues = (
   );
 };
 
+/** The weights as they are stored: what full training starts from. */
+export const storedValues = (
+  trainables: readonly Trainable[],
+  weights: WeightSource,
+): Float32Array => {
+  const flat = new Float32Array(totalLength(trainables));
+  for (const trainable of trainables) viewOf(flat, trainable).set(weights.read(trainable.name));
+  return flat;
+};
+
 export const fromTensors = (
   trainables: readonly Trainable[],
   tensors: ReadonlyMap<string, NamedTensor>,

@@ -16,6 +16,7 @@ import {
   adapterTrainables,
   fromTensors,
   modelTrainables,
+  storedValues,
   viewOf,
 } from '../../../models/train/trainables.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
@@ -84,15 +85,7 @@ const jobOf = (folder: string, golden: Case): TrainingJob => {
     adapter === null ? modelTrainables(model.config, model.weights) : adapterTrainables(adapter);
   const initial =
     adapter === null
-      ? fromTensors(
-          trainables,
-          new Map(
-            trainables.map(({ name, shape }) => [
-              name,
-              { name, shape, data: model.weights.read(name) },
-            ]),
-          ),
-        )
+      ? storedValues(trainables, model.weights)
       : fromTensors(trainables, readFloatTensors(join(folder, 'initial.safetensors')));
   const toRows = (rows: readonly Row[]) =>
     rows.map(({ prompt, completion }) => rowOf([...prompt, ...completion], prompt.length));
@@ -120,6 +113,7 @@ const jobOf = (folder: string, golden: Case): TrainingJob => {
       patience: 0,
       keepBest: false,
     },
+    saveEverySteps: 0,
     threads: 1,
   };
 };

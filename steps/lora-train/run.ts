@@ -1,0 +1,288 @@
+// Runs lora-train: opens model and rows, hands them to the loop, writes what came out. Progress, checkpoints and
+// measurements pass through here; the training itself is models/train.
+
+import { monotonicMs, StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
+import type { FittedAdapter } from '../../models/linear-lora.ts';
+import { checkAdapter, fitAdapter } from '../../models/linear-lora.ts';
+import { openModel } from '../../models/model.ts';
+import { readAdapter } from '../../models/peft-files.ts';
+import { loadState, saveState } from '../../models/train/checkpoint.ts';
+import type { TrainingHost, TrainingJob, TrainingResult } from '../../models/train/loop.ts';
+import { Diverged, train } from '../../models/train/loop.ts';
+import { trainingWeights } from '../../models/train/memory.ts';
+import { warmupSteps } from '../../models/train/schedule.ts';
+import {
+  adapterTrainables,
+  fromTensors,
+  initialAdapter,
+  modelTrainables,
+  namedTensors,
+  storedValues,
+} from '../../models/train/trainables.ts';
+import type { WeightSource } from '../../models/weights.ts';
+import { torchGenerator } from '../../random/torch.ts';
+import { stream } from '../../random/threefry.ts';
+import type { TrainingDocument } from '../../schemas/artifact.ts';
+import { foreseen } from '../model-errors.ts';
+import { writeDocument } from '../rows.ts';
+import { tokenise, type TokenisedRows } from './rows.ts';
+import { settingsOf, type TrainSettings } from './settings.ts';
+import { writeTrainedAdapter, writeTrainedModel } from './write.ts';
+
+export const run = async (context: StepContext): Promise<void> => {
+  try {
+    await fineTune(context);
+  } catch (error) {
+    throw error instanceof Diverged ? divergence(error, context) : foreseen(error);
+  }
+};
+
+const fineTune = async (context: StepContext): Promise<void> => {
+  const settings = settingsOf(context.params);
+  const note = (text: string): void => {
+    context.progress({ unit: 'step', done: 0, total: null, note: text });
+  };
+
+  const input = context.input('model');
+  const model = openModel(input);
+  const { config, document } = model;
+  const full = settings.method === 'full';
+  if (full && document.quantization !== null)
+    throw new StepError('E581', 'every weight of a quantised model cannot be trained', 'use method: lora');
+
+  note('reading rows');
+  const maxLength = Math.min(settings.maxLength ?? 1024, config.maxPositions);
+  const tokenizer = await model.tokenizer();
+  const read = (artifact: InputArtifact): Promise<TokenisedRows> =>
+    tokenise(artifact, model, tokenizer, settings, maxLength);
+  const data = await read(context.input('data'));
+  const validationInput = context.optionalInput('validation');
+  const validation = validationInput === null ? null : await read(validationInput);
+  for (const { reason, count } of [...data.dropped, ...(validation?.dropped ?? [])])
+    context.warn(`${count} rows are left out: ${reason}`);
+  requireRows(data, validation, settings);
+
+  note('loading weights');
+  const mode = full ? 'float32' : trainingWeights(config, document.quantization !== null);
+  const weights = model.weights(mode, context.derived);
+  const { adapter, initial } = starting(context, settings, weights, config);
+  const trainables =
+    adapter === null ? modelTrainables(config, weights) : adapterTrainables(adapter);
+  const job: TrainingJob = {
+    model: { config, weights, trainables, adapter },
+    initial,
+    rows: data.rows,
+    plan: {
+      epochs: settings.epochs,
+      maxSteps: settings.maxSteps,
+      batchSize: settings.batchSize,
+      accumulation: settings.accumulation,
+      packTo: settings.packing ? maxLength : null,
+      order: (epoch) => rowOrder(settings.shuffle, context.seed, epoch, data.rows.length),
+    },
+    seed: context.seed,
+    optimizer: settings.optimizer,
+    schedule: settings.schedule,
+    warmup: (steps) => warmupSteps(settings.warmupSteps, settings.warmupRatio, steps),
+    maxGradNorm: settings.maxGradNorm,
+    validation:
+      validation === null
+        ? null
+        : {
+            rows: validation.rows,
+            everySteps: settings.evalSteps,
+            patience: settings.patience,
+            keepBest: settings.keepBest,
+          },
+    saveEverySteps: settings.saveSteps,
+    threads: context.threads,
+  };
+  const saved = context.checkpoint.load();
+  const state = saved === null ? null : loadState(saved, initial.length);
+  if (state !== null) context.log(`going on after step ${state.progress.step}`);
+  const watch = observer(context);
+  const result = await train(job, watch.host, state);
+
+  const output = context.output(full ? 'model' : 'adapter');
+  const tensors = namedTensors(trainables, result.parameters);
+  if (adapter === null) await writeTrainedModel(output, input, model, tensors);
+  else writeTrainedAdapter(output, model, adapter, tensors);
+  writeDocument(output, 'training.json', trainingDocument(input, data, result, settings));
+  context.measure('trainable_parameters', initial.length, 'parameters');
+  watch.measure();
+  report(context, result);
+};
+
+/** The adapter (null: every weight) and the values that training starts from. */
+const starting = (
+  context: StepContext,
+  settings: TrainSettings,
+  weights: WeightSource,
+  config: TrainingJob['model']['config'],
+): { readonly adapter: FittedAdapter | null; readonly initial: Float32Array } => {
+  const input = context.optionalInput('adapter');
+  if (settings.method === 'full') {
+    if (input !== null)
+      throw new StepError('E581', 'method: full cannot go on with an adapter', 'use method: lora');
+    return { adapter: null, initial: storedValues(modelTrainables(config, weights), weights) };
+  }
+  if (input === null) {
+    const adapter = fitAdapter(settings.lora, config, weights);
+    return {
+      adapter,
+      initial: initialAdapter(adapter, adapterTrainables(adapter), weights, context.seed),
+    };
+  }
+  // An adapter to go on with brings its own rank, scale and modules.
+  const files = readAdapter({
+    config: input.file('adapter_config.json'),
+    weights: input.file('adapter_model.safetensors'),
+  });
+  const lora = { ...files.config, lora_dropout: settings.lora.lora_dropout };
+  const adapter = fitAdapter(lora, config, weights);
+  checkAdapter(adapter, files.tensors);
+  return { adapter, initial: fromTensors(adapterTrainables(adapter), files.tensors) };
+};
+
+const rowOrder = (
+  shuffle: TrainSettings['shuffle'],
+  seed: number,
+  epoch: number,
+  rows: number,
+): readonly number[] => {
+  switch (shuffle) {
+    case 'mesa':
+      return stream(seed, 'training order', epoch).permutation(rows);
+    case 'torch':
+      return torchGenerator(seed + epoch).randperm(rows);
+    case 'sequential':
+      return Array.from({ length: rows }, (_, index) => index);
+  }
+};
+
+const requireRows = (
+  data: TokenisedRows,
+  validation: TokenisedRows | null,
+  settings: TrainSettings,
+): void => {
+  if (data.rows.length === 0)
+    throw new StepError('E580', 'there is no row to learn from', 'raise max_length?');
+  if (validation !== null) {
+    if (validation.rows.length === 0)
+      throw new StepError('E580', 'there is no row to validate with', 'raise max_length?');
+    if (validation.format.digest !== data.format.digest)
+      throw new StepError(
+        'E582',
+        'training and validation prompts are made with different templates',
+        'format both with the same template, chat template and system text',
+      );
+    return;
+  }
+  if (settings.evalSteps > 0 || settings.keepBest || settings.patience > 0)
+    throw new StepError(
+      'E583',
+      'eval_steps, load_best_model_at_end and early_stopping_patience need validation rows',
+      'give the step an input `validation`',
+    );
+};
+
+/** What a person sees while it trains, and what is measured. Nothing of it reaches the artifact. */
+const observer = (
+  context: StepContext,
+): { readonly host: TrainingHost; readonly measure: () => void } => {
+  const started = monotonicMs();
+  let tokens = 0;
+  let steps = 0;
+  let lastStep = started;
+  let validated: Readonly<Record<string, number>> = {};
+  const host: TrainingHost = {
+    signal: context.signal,
+    now: monotonicMs,
+    save: (state) =>
+      context.checkpoint.save((folder) => {
+        saveState(folder, state);
+      }),
+    step: (entry, totalSteps) => {
+      const now = monotonicMs();
+      const seconds = Math.max(1e-3, (now - lastStep) / 1000);
+      lastStep = now;
+      tokens += entry.tokens;
+      steps += 1;
+      context.progress({
+        unit: 'step',
+        done: entry.step,
+        total: totalSteps,
+        values: {
+          loss: entry.loss,
+          grad_norm: entry.grad_norm,
+          learning_rate: entry.learning_rate,
+          tokens_per_second: entry.tokens / seconds,
+          ...validated,
+        },
+      });
+      validated = {};
+    },
+    validated: (entry, totalSteps) => {
+      validated = { eval_loss: entry.eval_loss };
+      context.progress({ unit: 'step', done: entry.step, total: totalSteps, values: validated });
+      lastStep = monotonicMs();
+    },
+  };
+  return {
+    host,
+    measure: () => {
+      const seconds = (lastStep - started) / 1000;
+      if (steps > 0 && seconds > 0) context.measure('tokens_per_second', tokens / seconds, 'tokens/s');
+      context.measure('trained_tokens', tokens, 'tokens');
+    },
+  };
+};
+
+const trainingDocument = (
+  model: InputArtifact,
+  data: TokenisedRows,
+  result: TrainingResult,
+  settings: TrainSettings,
+): TrainingDocument => ({
+  base_model: model.digest,
+  format: data.format.digest,
+  rows: { trained: data.rows.length, dropped: data.dropped },
+  log: result.log,
+  evaluations: result.validation.map(({ step, eval_loss: loss }) => ({ step, loss })),
+  stopped: result.stoppedEarly
+    ? 'early-stopping'
+    : settings.maxSteps > 0
+      ? 'max-steps'
+      : 'finished',
+  kept_step: settings.keepBest && result.best !== null ? result.best.step : result.log.length,
+});
+
+const report = (context: StepContext, result: TrainingResult): void => {
+  const { log, validation } = result;
+  const first = log[0];
+  const last = log.at(-1);
+  if (first === undefined || last === undefined) return;
+  const evaluated = validation.at(-1);
+  const tail = evaluated === undefined ? '' : `, validation ${evaluated.eval_loss.toFixed(3)}`;
+  context.report({
+    kind: 'headline',
+    text: `loss ${first.loss.toFixed(3)} -> ${last.loss.toFixed(3)} in ${log.length} steps${tail}`,
+  });
+  const series = (title: string, y: string, points: readonly (readonly [number, number])[]): void => {
+    context.report({ kind: 'series', title, x: 'step', y, points });
+  };
+  series('training loss', 'loss', log.map(({ step, loss }) => [step, loss]));
+  if (validation.length > 0)
+    series('validation loss', 'loss', validation.map(({ step, eval_loss: loss }) => [step, loss]));
+  series('learning rate', 'learning rate', log.map(({ step, learning_rate: rate }) => [step, rate]));
+  series('gradient norm', 'norm', log.map(({ step, grad_norm: norm }) => [step, norm]));
+};
+
+const divergence = (error: Diverged, context: StepContext): StepError => {
+  const rate = Number(context.params['learning_rate'] ?? 2e-4);
+  return new StepError(
+    'E502',
+    error.message,
+    `a smaller learning_rate (now ${rate}) or max_grad_norm usually helps; the last checkpoint from before is kept`,
+  );
+};
