@@ -77,6 +77,8 @@ export interface StepRunOptions {
   readonly signal?: AbortSignal;
   /** Keeps checkpoints and the journal of an earlier run: what a resumed attempt finds. */
   readonly resume?: StepRun;
+  /** A folder for derived files that other runs use too. */
+  readonly derived?: string;
   readonly onProgress?: (progress: StepProgress) => void;
 }
 
@@ -144,7 +146,7 @@ export const prepareStep = (step: StepDefinition, options: StepRunOptions = {}):
     signal: options.signal ?? new AbortController().signal,
     threads: 2,
     scratch: folderOf(root, 'scratch'),
-    derived: folderOf(kept, 'derived'),
+    derived: options.derived ?? folderOf(kept, 'derived'),
     checkpoint: {
       load: () => {
         const path = join(kept, 'checkpoint');
