@@ -2,7 +2,8 @@
 // the caller only has to end with the usage exit code.
 
 import path from 'node:path';
-import { analyzeExperiment, listPlugins, type Override } from '../engine/analyze.ts';
+import { analyzeExperiment } from '../engine/analyze.ts';
+import { listPlugins, type Override } from '../engine/read-experiment.ts';
 import type { Experiment, InstanceName } from '../engine/experiment.ts';
 import { findRoot } from '../engine/find-root.ts';
 import { selectInstances, findInstances } from '../engine/graph.ts';

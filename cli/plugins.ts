@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { PluginUse } from '../engine/analyze.ts';
+import type { PluginUse } from '../engine/read-experiment.ts';
 import { closureMemory, pluginClosure } from '../engine/code-digest.ts';
 import { openDatabase, write, type Sqlite } from '../engine/database.ts';
 import type { ClosureMemory } from '../engine/module-closure.ts';

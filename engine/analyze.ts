@@ -3,42 +3,26 @@
 
 import { basename, resolve } from 'node:path';
 import type { Diagnostic } from '../schemas/diagnostic.ts';
-import { Connector, Linker, readSelection, type ExpandedStep, type LinkedStep } from './connect.ts';
-import type { Experiment, InstanceName, StepInstance } from './experiment.ts';
-import { loadDocument } from './extends.ts';
+import { Connector } from './connect.ts';
+import { Expander, type ExpandedStep } from './expand.ts';
+import type { Experiment, StepInstance } from './experiment.ts';
 import { findRoot } from './find-root.ts';
 import { cycles, topologicalOrder, type Graph } from './graph.ts';
-import { Projections, readMatrix } from './matrix.ts';
-import { applyOverrides, type Override } from './overrides.ts';
-import { reportSecrets, settleParams, type Params } from './params.ts';
+import { Linker, type LinkedStep } from './link.ts';
+import { readMatrix } from './matrix.ts';
+import { reportSecrets } from './params.ts';
 import { Problems } from './problems.ts';
+import { Projections } from './projection.ts';
+import { readExperiment, type DocumentRequest } from './read-experiment.ts';
 import { References } from './references.ts';
-import { resolvedJson } from './resolved.ts';
+import { resolveTree, type Resolved } from './resolved.ts';
 import { err, ok, type Result } from './result.ts';
-import { locate, type Source } from './source.ts';
+import { locate } from './source.ts';
 import type { StepDefinition, StepRegistry } from './step.ts';
-import { readSettings, wholeNumber, type Settings } from './step-settings.ts';
-import { pluginModule, StepTypes } from './step-types.ts';
-import { readOutline, type Outline } from './structure.ts';
-import {
-  entryOf,
-  isNull,
-  keyText,
-  scalarText,
-  type ScalarNode,
-  type YamlNode,
-} from './yaml-node.ts';
-
-export type { Override } from './overrides.ts';
-
-export interface DocumentRequest {
-  /** Absolute path of the experiment file. */
-  readonly file: string;
-  readonly cwd: string;
-  readonly overrides?: readonly Override[];
-  /** `--seed`. */
-  readonly seed?: number | string | undefined;
-}
+import { wholeNumber, type Settings } from './step-settings.ts';
+import { StepTypes } from './step-types.ts';
+import type { Outline } from './structure.ts';
+import { entryOf, isNull, keyText, scalarText, type ScalarNode } from './yaml-node.ts';
 
 export interface AnalyzeRequest extends DocumentRequest {
   readonly registry: StepRegistry;
@@ -47,67 +31,35 @@ export interface AnalyzeRequest extends DocumentRequest {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-interface Read {
+interface Analyzed {
   readonly outline: Outline;
-  readonly sources: readonly Source[];
+  readonly analysis: Analysis;
+  readonly instances: readonly StepInstance[];
+  readonly warnings: readonly Diagnostic[];
 }
 
-const readRequest = (request: DocumentRequest, problems: Problems): Read | null => {
-  const loaded = loadDocument(resolve(request.file), request.cwd, problems);
-  if (loaded === null) return null;
-  const { seed } = request;
-  const overrides = [
-    ...(request.overrides ?? []),
-    ...(seed === undefined ? [] : [{ path: 'seed', value: String(seed), origin: '--seed' }]),
-  ];
-  const overridden = applyOverrides(
-    loaded.root,
-    overrides,
-    request.cwd,
-    loaded.sources.length,
-    problems,
-  );
-  return {
-    outline: readOutline(overridden.root, problems),
-    sources: [...loaded.sources, ...overridden.sources],
-  };
-};
-
-export interface PluginUse {
-  /** As written. */
-  readonly uses: string;
-  /** Absolute path of the module: the key of AnalyzeRequest.plugins. */
-  readonly module: string;
-  readonly location: ReturnType<typeof locate>;
-}
-
-/** The plugins that an experiment names, each once: described by a worker before the experiment is analysed. */
-export const listPlugins = (
-  request: DocumentRequest & { readonly registry: StepRegistry },
-): readonly PluginUse[] => {
-  // Whatever is wrong with the document is said by analyzeExperiment.
-  const read = readRequest(request, new Problems());
-  const found = new Map<string, PluginUse>();
-  for (const { uses } of read?.outline.steps ?? []) {
-    const module = uses === null ? null : pluginModule(uses, request.registry);
-    if (uses === null || module === null || found.has(module)) continue;
-    found.set(module, { uses: scalarText(uses), module, location: locate(uses) });
-  }
-  return [...found.values()];
+const analyze = (request: AnalyzeRequest): Result<Analyzed, readonly Diagnostic[]> => {
+  const problems = new Problems();
+  const outline = readExperiment(request, problems);
+  if (outline === null) return err(problems.inFileOrder());
+  const analysis = new Analysis(outline, request, problems);
+  const instances = analysis.run();
+  const found = problems.inFileOrder();
+  return problems.hasErrors ? err(found) : ok({ outline, analysis, instances, warnings: found });
 };
 
 /** Reads, checks and expands an experiment file. */
 export const analyzeExperiment = (
   request: AnalyzeRequest,
 ): Result<Experiment, readonly Diagnostic[]> => {
-  const problems = new Problems();
-  const read = readRequest(request, problems);
-  if (read === null) return err(problems.inFileOrder());
-  const analysis = new Analysis(read.outline, request, problems);
-  const instances = analysis.run();
-  if (problems.hasErrors) return err(problems.inFileOrder());
+  const result = analyze(request);
+  if (!result.ok) return result;
+  const { outline, analysis, instances, warnings } = result.value;
   const file = resolve(request.file);
-  const resolved = resolvedJson(read.outline.root, analysis.references, read.sources);
+  // Wanted by records and reports only, and as long as the file: made when it is asked for.
+  let made: Resolved | undefined;
+  const resolved = (): Resolved =>
+    (made ??= resolveTree(outline.root, analysis.references, 'foreign'));
   return ok({
     name: analysis.name(file),
     file,
@@ -115,10 +67,24 @@ export const analyzeExperiment = (
     seed: analysis.seed,
     instances,
     byName: new Map(instances.map((instance) => [instance.name, instance])),
-    resolved: resolved.value,
-    origins: resolved.origins,
-    warnings: problems.inFileOrder(),
+    get resolved() {
+      return resolved().value;
+    },
+    get origins() {
+      return resolved().origins;
+    },
+    warnings,
   });
+};
+
+/** The whole experiment as data with the origin of every value, for `mesa check --resolved`. */
+export const resolveDocument = (
+  request: AnalyzeRequest,
+): Result<Resolved, readonly Diagnostic[]> => {
+  const result = analyze(request);
+  if (!result.ok) return result;
+  const { outline, analysis } = result.value;
+  return ok(resolveTree(outline.root, analysis.references, 'all'));
 };
 
 class Analysis {
@@ -128,6 +94,7 @@ class Analysis {
   readonly #request: AnalyzeRequest;
   readonly #problems: Problems;
   readonly #projections: Projections;
+  readonly #expander: Expander;
 
   constructor(outline: Outline, request: AnalyzeRequest, problems: Problems) {
     this.#outline = outline;
@@ -141,6 +108,7 @@ class Analysis {
       problems,
     });
     this.#projections = new Projections(readMatrix(outline.matrix, this.references, problems));
+    this.#expander = new Expander(this.#projections, this.references, problems);
   }
 
   name(file: string): string {
@@ -168,7 +136,7 @@ class Analysis {
     ]);
     this.#reportCycles(linked, after);
     const order = topologicalOrder(after);
-    const expanded = this.#expand(linked, order);
+    const expanded = this.#expander.expand(linked, order);
     const instances = this.#instances(expanded, order);
     // Where something else is wrong, what looks unused may be what is wrong.
     if (!this.#problems.hasErrors) {
@@ -223,106 +191,6 @@ class Analysis {
     }
   }
 
-  /** Axes a step names itself, in its parameters and settings. */
-  #ownAxes({ outline }: LinkedStep): readonly number[] {
-    const nodes: readonly YamlNode[] = [
-      outline.with,
-      ...Object.values(outline.settings).flatMap((entry) =>
-        entry === undefined ? [] : [entry.value],
-      ),
-    ];
-    const { axes } = this.#projections.matrix;
-    return nodes
-      .flatMap((node) => [...this.references.axesOf(node)])
-      .flatMap((name) => (axes.includes(name) ? [axes.indexOf(name)] : []));
-  }
-
-  /** In topological order, so that the axes of a step's inputs are known. Steps in a circle get their own axes only. */
-  #expand(
-    steps: readonly LinkedStep[],
-    order: readonly number[],
-  ): readonly (ExpandedStep | undefined)[] {
-    const expanded: (ExpandedStep | undefined)[] = new Array<undefined>(steps.length).fill(
-      undefined,
-    );
-    const ordered = new Set(order);
-    const inCircles = [...steps.keys()].filter((index) => !ordered.has(index));
-    for (const index of inCircles.length === 0 ? order : [...order, ...inCircles]) {
-      const step = steps[index];
-      if (step === undefined) continue;
-      const axes = new Set(this.#ownAxes(step));
-      for (const edge of step.edges) {
-        const source = edge.kind === 'step' ? expanded[edge.from] : undefined;
-        if (edge.kind !== 'step' || source === undefined) continue;
-        const selection = readSelection(
-          edge,
-          source.linked.outline.id,
-          source.projection.axes,
-          this.#projections,
-          this.#problems,
-        );
-        for (const axis of source.projection.axes)
-          if (selection?.consumed.has(axis) !== true) axes.add(axis);
-      }
-      const projection = this.#projections.on([...axes].sort((a, b) => a - b));
-      expanded[index] = {
-        linked: step,
-        projection,
-        names: this.#names(step, projection),
-        params: this.#params(step, projection),
-      };
-    }
-    return expanded;
-  }
-
-  #names(
-    { outline }: LinkedStep,
-    { axes, instances }: ExpandedStep['projection'],
-  ): readonly InstanceName[] {
-    if (axes.length === 0) return [outline.id as InstanceName];
-    return instances.map(
-      (values) => `${outline.id}[${this.#projections.labels(axes, values)}]` as InstanceName,
-    );
-  }
-
-  /** For each instance; instances that agree on the axes of the parameters share one. */
-  #perInstance<T>(
-    nodes: readonly YamlNode[],
-    projection: ExpandedStep['projection'],
-    make: (row: ReadonlyMap<string, YamlNode>) => T,
-  ): readonly T[] {
-    const named = new Set(nodes.flatMap((node) => [...this.references.axesOf(node)]));
-    const { axes } = this.#projections.matrix;
-    const used = projection.axes.map((axis) => named.has(axes[axis] ?? ''));
-    const known = new Map<string, T>();
-    return projection.instances.map((values) => {
-      const key = values.filter((_, at) => used[at] === true).join();
-      const made = known.get(key);
-      if (made !== undefined) return made;
-      const value = make(this.#projections.row(projection.axes, values));
-      known.set(key, value);
-      return value;
-    });
-  }
-
-  #params(step: LinkedStep, projection: ExpandedStep['projection']): readonly (Params | null)[] {
-    const { type, outline } = step;
-    if (type === null) return projection.instances.map(() => null);
-    return this.#perInstance([outline.with], projection, (row) =>
-      settleParams(outline, type.definition, this.references, row, this.#problems),
-    );
-  }
-
-  #settings(step: ExpandedStep): readonly Settings[] {
-    const { outline } = step.linked;
-    const nodes = Object.values(outline.settings).flatMap((entry) =>
-      entry === undefined ? [] : [entry.value],
-    );
-    return this.#perInstance(nodes, step.projection, (row) =>
-      readSettings(outline, this.references, row, this.#problems),
-    );
-  }
-
   #instances(
     steps: readonly (ExpandedStep | undefined)[],
     order: readonly number[],
@@ -332,7 +200,7 @@ class Analysis {
     for (const index of order) {
       const step = steps[index];
       if (step === undefined) continue;
-      const settings = this.#settings(step);
+      const settings = this.#expander.settings(step);
       for (const at of step.projection.instances.keys()) {
         const inputs = connector.inputs(step, at);
         const instance = this.#instance(step, at, settings[at], inputs, connector);
@@ -399,7 +267,7 @@ class Analysis {
   }
 
   #reportUnusedAxes(steps: readonly LinkedStep[]): void {
-    const used = new Set(steps.flatMap((step) => this.#ownAxes(step)));
+    const used = new Set(steps.flatMap((step) => this.#expander.ownAxes(step)));
     const { axes, keys } = this.#projections.matrix;
     for (const [axis, name] of axes.entries()) {
       const key = keys[axis];
@@ -411,7 +279,6 @@ class Analysis {
   }
 }
 
-/** Names of the axes, known before the matrix is read: its own values may refer to variables. */
 const matrixAxes = ({ matrix }: Outline): readonly string[] => {
   const own = matrix.entries
     .map((entry) => keyText(entry.key))

@@ -5,6 +5,7 @@ import { isAlias, isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml';
 import type { Document as LibraryDocument, YAMLError } from 'yaml';
 import { type Problems } from './problems.ts';
 import type { Place, Source } from './source.ts';
+import { readPlainYaml } from './yaml-plain.ts';
 import { repairTraps, type Trap } from './yaml-traps.ts';
 import {
   keyText,
@@ -309,7 +310,11 @@ const errorsOf = (documents: readonly LibraryDocument.Parsed[]): readonly YAMLEr
   documents.flatMap((document) => document.errors);
 
 /** The root of the document, or null where the text is no YAML that could be analysed further. */
-export const parseYaml = (source: Source, problems: Problems): YamlNode | null => {
+export const parseYaml = (source: Source, problems: Problems): YamlNode | null =>
+  readPlainYaml(source) ?? parseWithLibrary(source, problems);
+
+/** The same for any YAML, with everything that is wrong with it. */
+export const parseWithLibrary = (source: Source, problems: Problems): YamlNode | null => {
   try {
     let documents = libraryDocuments(source.text);
     let errors = errorsOf(documents);

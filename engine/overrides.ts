@@ -145,12 +145,10 @@ export const applyOverrides = (
   cwd: string,
   firstOrder: number,
   problems: Problems,
-): { readonly root: MapNode; readonly sources: readonly Source[] } => {
-  const sources: Source[] = [];
+): MapNode => {
   let current = root;
   for (const [index, override] of overrides.entries()) {
     const placed = placeOverride(override, cwd, firstOrder + index);
-    sources.push(placed.source);
     const empty = placed.keys.find((key) => keyText(key) === '');
     if (empty !== undefined) {
       problems.add(
@@ -165,5 +163,5 @@ export const applyOverrides = (
     if (value === null || !namesKnownStep(current, placed.keys, problems)) continue;
     current = put(current, placed.keys, value, problems) as MapNode;
   }
-  return { root: current, sources };
+  return current;
 };
