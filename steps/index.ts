@@ -8,6 +8,8 @@ import { generate } from './generate/step.ts';
 import { loadDataset } from './load-dataset/step.ts';
 import { loadModel } from './load-model/step.ts';
 import { loraTrain } from './lora-train/step.ts';
+import { loraTrain } from './lora-train/step.ts';
+import { quantize } from './quantize/step.ts';
 import { score } from './score/step.ts';
 
 /** In the order in which an experiment usually uses them. */

@@ -11,6 +11,17 @@ export const bar = (share: number, width: number): string => {
   return (full + part).padEnd(width, '░');
 };
 
+/** `values` averaged into `width` buckets; fewer values are drawn out, with straight lines between them. */
+const resample = (values: readonly number[], width: number): number[] => {
+  if (values.length >= width || values.length < 2) return buckets(values, width);
+  return Array.from({ length: width }, (_, i) => {
+    const at = (i * (values.length - 1)) / (width - 1);
+    const left = values[Math.floor(at)] ?? 0;
+    const right = values[Math.ceil(at)] ?? left;
+    return left + (right - left) * (at - Math.floor(at));
+  });
+};
+
 /** `values` averaged into (at most) `width` buckets. */
 const buckets = (values: readonly number[], width: number): number[] => {
   if (values.length <= width) return [...values];
@@ -40,11 +51,20 @@ const dots = [
   [0x08, 0x10, 0x20, 0x80],
 ] as const;
 
-/** A curve on `height` lines of `width` braille cells (2 x 4 dots each), connected between neighbours. */
-export const braille = (values: readonly number[], width: number, height: number): string[] => {
+/**
+ * A curve on `height` lines of `width` braille cells (2 x 4 dots each), connected between neighbours. It takes up
+ * `share` of the width: the rest is what is still to come.
+ */
+export const braille = (
+  values: readonly number[],
+  width: number,
+  height: number,
+  share = 1,
+): string[] => {
   const rows = height * 4;
+  const used = Math.max(2, Math.min(width * 2, Math.round(width * 2 * share)));
   const cells = Array.from({ length: height }, () => new Uint8Array(width));
-  const heights = scaled(buckets(values, width * 2)).map((value) =>
+  const heights = scaled(resample(values, used)).map((value) =>
     Math.min(rows - 1, Math.floor((1 - value) * rows)),
   );
   const set = (x: number, y: number): void => {

@@ -115,7 +115,11 @@ export const runMetrics = (results: RunResults): RunMetric[] => {
 };
 
 export interface RunTable {
-  readonly columns: readonly (Column & { readonly kind: 'run' | 'param' | 'metric' })[];
+  readonly columns: readonly (Column & {
+    readonly kind: 'run' | 'param' | 'metric';
+    /** Its name for programs, for sorting and for filters. */
+    readonly field: string;
+  })[];
   /** Shown text. */
   readonly rows: readonly (readonly string[])[];
   /** The values behind it, for sorting and for programs. */
@@ -141,18 +145,20 @@ export const runTable = (
       ]),
   );
   const columns = [
-    { title: 'run', kind: 'run' as const },
-    { title: 'name', kind: 'run' as const },
-    { title: 'when', kind: 'run' as const },
-    { title: 'status', kind: 'run' as const },
-    { title: 'took', kind: 'run' as const, align: 'right' as const },
+    { title: 'run', field: 'run', kind: 'run' as const },
+    { title: 'name', field: 'name', kind: 'run' as const },
+    { title: 'when', field: 'started_at', kind: 'run' as const },
+    { title: 'status', field: 'status', kind: 'run' as const },
+    { title: 'took', field: 'duration_ms', kind: 'run' as const, align: 'right' as const },
     ...paths.map((path) => ({
       title: names.get(path) ?? path,
+      field: names.get(path) ?? path,
       kind: 'param' as const,
       optional: true,
     })),
     ...metricNames.map((name) => ({
       title: `${name}${arrows.get(name) ?? ''}`,
+      field: name,
       kind: 'metric' as const,
     })),
   ];
@@ -162,12 +168,13 @@ export const runTable = (
     return [
       run.record.run,
       run.record.name,
-      run.record.startedAt,
+      new Date(run.record.startedAt).toISOString(),
       statusWord(run.record.status),
-      run.record.durationMs,
+      Math.round(run.record.durationMs),
       ...paths.map((path) => {
         const value = own.get(path);
-        return typeof value === 'number' || value === null ? value : text(value);
+        if (value === undefined || value === null) return null;
+        return typeof value === 'number' ? value : text(value);
       }),
       ...metricNames.map((name) => measured.find((metric) => metric.name === name)?.value ?? null),
     ];
@@ -229,13 +236,11 @@ const csvCell = (value: string | number | null): string => {
 
 /** RFC 4180, with the values and not their shown forms. */
 export const runTableCsv = (shown: RunTable): string[] => [
-  shown.columns.map(({ title }) => csvCell(title.replace(/ [↑↓]$/, ''))).join(','),
+  shown.columns.map(({ field }) => csvCell(field)).join(','),
   ...shown.values.map((row) => row.map(csvCell).join(',')),
 ];
 
 export const runTableJson = (shown: RunTable): JsonObject[] =>
   shown.values.map((row) =>
-    Object.fromEntries(
-      row.map((value, i) => [(shown.columns[i]?.title ?? '').replace(/ [↑↓]$/, ''), value]),
-    ),
+    Object.fromEntries(row.map((value, i) => [shown.columns[i]?.field ?? '', value])),
   );

@@ -41,7 +41,9 @@ const readRuns = async (project: Project, limit: number): Promise<ListedRun[]> =
 const sorted = (shown: RunTable, sort: string): number[] | null => {
   const descending = sort.startsWith('-');
   const name = descending ? sort.slice(1) : sort;
-  const column = titles(shown).indexOf(name);
+  const column = shown.columns.findIndex(
+    ({ field, title }) => field === name || title.replace(/ [↑↓]$/, '') === name,
+  );
   if (column < 0) return null;
   const compare = (a: string | number | null, b: string | number | null): number => {
     // Runs without a value come last either way.
@@ -56,8 +58,7 @@ const sorted = (shown: RunTable, sort: string): number[] | null => {
   );
 };
 
-const titles = (shown: RunTable): string[] =>
-  shown.columns.map(({ title }) => title.replace(/ [↑↓]$/, ''));
+const fields = (shown: RunTable): string[] => shown.columns.map(({ field }) => field);
 
 type Choice =
   | { readonly kind: 'rows'; readonly rows: readonly number[] }
@@ -71,11 +72,11 @@ const choose = (shown: RunTable, options: OptionValues): Choice => {
     const filter = parseFilter(text);
     if (!filter.ok) return { kind: 'wrong', message: filter.error };
     const [unknown] = unknownFields(text, rows);
-    if (unknown !== undefined && !titles(shown).includes(unknown))
+    if (unknown !== undefined && !fields(shown).includes(unknown))
       return {
         kind: 'wrong',
         message: `runs have no column "${unknown}"`,
-        hint: didYouMean(unknown, titles(shown)) ?? `columns are ${titles(shown).join(', ')}`,
+        hint: didYouMean(unknown, fields(shown)) ?? `columns are ${fields(shown).join(', ')}`,
       };
     filters.push(filter.value);
   }
@@ -85,7 +86,7 @@ const choose = (shown: RunTable, options: OptionValues): Choice => {
     return {
       kind: 'wrong',
       message: `runs have no column "${sort?.replace(/^-/, '') ?? ''}"`,
-      hint: `columns are ${titles(shown).join(', ')}`,
+      hint: `columns are ${fields(shown).join(', ')}`,
     };
   return {
     kind: 'rows',

@@ -41,7 +41,12 @@ export const layoutFor = (steps: readonly PlannedStep[], width: number): Layout 
     width,
     nameWidth: room ? longest(ids, widest.name) : longest(names, width < medium ? 20 : 36),
     paramsWidth: room ? longest(steps.map(paramsText), widest.params) : 0,
-    stateWidth: room ? 22 : width >= medium ? 16 : 8,
+    // "waiting on" and the longest name it may have to say.
+    stateWidth: room
+      ? Math.min(width >= 110 ? 34 : 22, Math.max(18, 11 + longest(names, 40)))
+      : width >= medium
+        ? 16
+        : 8,
     key: room,
     took: width >= medium,
   };

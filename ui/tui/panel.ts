@@ -61,7 +61,12 @@ const plotLines = (view: StepView, width: number, height: number, theme: Theme):
       ? ''
       : `  val ${fixed(view.evaluation.loss, 3)} @${view.evaluation.at}`;
   const room = Math.min(plotWidth, width - labels - 1 - evaluation.length);
-  const lines = braille(points, room, height);
+  const { progress } = view;
+  const share =
+    progress === null || progress.total === null || progress.total === 0
+      ? 1
+      : Math.min(1, progress.done / progress.total);
+  const lines = braille(points, room, height, share);
   return lines.map((line, i) => {
     const label = i === 0 ? high : i === lines.length - 1 ? low : '';
     const tail = i === lines.length - 1 ? evaluation : '';

@@ -58,7 +58,6 @@ const endLines = (state: TuiState, finished: EventOf<'run-finished'>, output: Ou
       : [],
   );
   return [
-    '',
     `${paint(statusWord(finished.status))}  ${duration(finished.durationMs)}  ${theme.dim(runTally(finished))}`,
     ...blocks,
   ];
@@ -129,8 +128,10 @@ export const screenReporter = (options: ScreenOptions): Reporter => {
       await loading;
       if (clock !== null) clearInterval(clock);
       if (frame !== null) clearTimeout(frame);
-      if (live === null) printSettled();
-      else await live.close(state, options.now());
+      if (live === null) {
+        printSettled();
+        output.write('\n');
+      } else await live.close(state, options.now());
       if (state.finished !== null)
         output.write(`${endLines(state, state.finished, output).join('\n')}\n`);
     },
