@@ -37,6 +37,10 @@ export const mixRows = (parts: readonly MixPart[]): Row[] => {
         `the mixture asks for ${String(count)} rows of ${part.name}, which has ${String(part.rows.length)}`,
       );
     }
-    return part.rows.slice(0, count).map((row) => ({ ...row, id: `${part.name}/${row.id}` }));
+    const taken = part.rows.slice(0, count);
+    // One source alone is no mixture: its rows keep their ids.
+    return parts.length === 1
+      ? taken
+      : taken.map((row) => ({ ...row, id: `${part.name}/${row.id}` }));
   });
 };
