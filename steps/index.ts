@@ -8,7 +8,6 @@ import { generate } from './generate/step.ts';
 import { loadDataset } from './load-dataset/step.ts';
 import { loadModel } from './load-model/step.ts';
 import { loraTrain } from './lora-train/step.ts';
-import { loraTrain } from './lora-train/step.ts';
 import { quantize } from './quantize/step.ts';
 import { score } from './score/step.ts';
 
@@ -17,6 +16,7 @@ const definitions: readonly StepDefinition[] = [
   loadModel,
   loadDataset,
   format,
+  quantize,
   loraTrain,
   generate,
   score,
