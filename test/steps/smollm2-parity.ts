@@ -120,58 +120,58 @@ export const smollm2Parity = (extent: Extent): void => {
       });
 
       test('log-probabilities at every position', async () => {
-      const { cases } = readSharedJson<{
-        cases: {
-          ids: number[];
-          positions: { top_ids: number[]; logprobs: number[] }[];
-        }[];
-      }>('goldens/smollm2/logits.json');
-      const opened = openModel(model);
-      const { config } = opened;
-      const runner = await loadRunner({
-        config,
-        weights: opened.weights(
-          extent.dtype === 'float32' ? 'float32' : 'packed',
-          join(root, 'derived'),
-        ),
-        adapter: null,
-        head: 'logits',
-        activations: 'float',
-        maxLength: 256,
-        threads: 2,
-      });
-      for (const { ids, positions } of cases) {
-        const logits = new Float32Array(ids.length * config.vocabSize);
-        await new ChunkedCache(runner).read(ids, 0, {
-          outputs: ['logits'],
-          ask: (_start, length) => ({
-            select: int32(
-              Array.from({ length }, (_, at) => at),
-              [length],
-            ),
-          }),
-          take: (result, start) => {
-            logits.set(result.logits, start * config.vocabSize);
-          },
+        const { cases } = readSharedJson<{
+          cases: {
+            ids: number[];
+            positions: { top_ids: number[]; logprobs: number[] }[];
+          }[];
+        }>('goldens/smollm2/logits.json');
+        const opened = openModel(model);
+        const { config } = opened;
+        const runner = await loadRunner({
+          config,
+          weights: opened.weights(
+            extent.dtype === 'float32' ? 'float32' : 'packed',
+            join(root, 'derived'),
+          ),
+          adapter: null,
+          head: 'logits',
+          activations: 'float',
+          maxLength: 256,
+          threads: 2,
         });
-        positions.forEach(({ top_ids, logprobs }, position) => {
-          const row = logits.subarray(
-            position * config.vocabSize,
-            (position + 1) * config.vocabSize,
-          );
-          const best = row.reduce((most, value) => Math.max(most, value), -Infinity);
-          const sum = row.reduce((total, value) => total + Math.exp(value - best), 0);
-          top_ids.forEach((id, rank) => {
-            const logprob = (row[id] ?? NaN) - best - Math.log(sum);
-            assert.ok(Math.abs(logprob - (logprobs[rank] ?? NaN)) < tolerance);
+        for (const { ids, positions } of cases) {
+          const logits = new Float32Array(ids.length * config.vocabSize);
+          await new ChunkedCache(runner).read(ids, 0, {
+            outputs: ['logits'],
+            ask: (_start, length) => ({
+              select: int32(
+                Array.from({ length }, (_, at) => at),
+                [length],
+              ),
+            }),
+            take: (result, start) => {
+              logits.set(result.logits, start * config.vocabSize);
+            },
           });
-          assert.equal(row.indexOf(best), top_ids[0]);
-        });
-      }
-      await runner.release();
-    });
+          positions.forEach(({ top_ids, logprobs }, position) => {
+            const row = logits.subarray(
+              position * config.vocabSize,
+              (position + 1) * config.vocabSize,
+            );
+            const best = row.reduce((most, value) => Math.max(most, value), -Infinity);
+            const sum = row.reduce((total, value) => total + Math.exp(value - best), 0);
+            top_ids.forEach((id, rank) => {
+              const logprob = (row[id] ?? NaN) - best - Math.log(sum);
+              assert.ok(Math.abs(logprob - (logprobs[rank] ?? NaN)) < tolerance);
+            });
+            assert.equal(row.indexOf(best), top_ids[0]);
+          });
+        }
+        await runner.release();
+      });
 
-    test('loss of passages', async () => {
+      test('loss of passages', async () => {
         const golden = readSharedJson<{
           passages: { text: string; scored_tokens: number; nll: number }[];
         }>('goldens/smollm2/loss.json');
