@@ -23,10 +23,8 @@ const generator = (state: Uint32Array): MersenneTwister => {
   let at = N;
   const refill = (): void => {
     for (let index = 0; index < N; index += 1) {
-      const y =
-        ((state[index] ?? 0) & 0x80000000) | ((state[(index + 1) % N] ?? 0) & 0x7fffffff);
-      state[index] =
-        (state[(index + M) % N] ?? 0) ^ (y >>> 1) ^ ((y & 1) === 1 ? 0x9908b0df : 0);
+      const y = ((state[index] ?? 0) & 0x80000000) | ((state[(index + 1) % N] ?? 0) & 0x7fffffff);
+      state[index] = (state[(index + M) % N] ?? 0) ^ (y >>> 1) ^ ((y & 1) === 1 ? 0x9908b0df : 0);
     }
     at = 0;
   };

@@ -96,7 +96,10 @@ export const pythonRandom = (seed: number | bigint | string): PythonRandom => {
     choice,
     choices: (values, k, weights) => {
       if (weights === undefined) {
-        return Array.from({ length: k }, () => values[Math.floor(random() * values.length)] as never);
+        return Array.from(
+          { length: k },
+          () => values[Math.floor(random() * values.length)] as never,
+        );
       }
       const cumulative: number[] = [];
       for (const weight of weights) cumulative.push((cumulative.at(-1) ?? 0) + weight);
