@@ -5,6 +5,7 @@ import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntim
 import type { DType, TensorData } from './dtype.ts';
 import { holds, slots } from './dtype.ts';
 import type { Graph, Value } from './graph.ts';
+import { lower } from './lower.ts';
 import { memoryLocation, serialize } from './onnx.ts';
 import type { Shape } from './shape.ts';
 import { evaluateDim, showShape } from './shape.ts';
@@ -221,11 +222,13 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
   if (bfloat !== undefined) {
     throw new SessionError('load-failed', `${bfloat.name}: bfloat16 can't go in or out; cast it`);
   }
-  const memory = memoryData(graph, options);
+  const lowered = lower(graph, device);
+  const memory = memoryData(lowered, options);
   const embed = graph.initializers.some(({ kind }) => kind === 'external');
+  const model = serialize(lowered, embed ? memory : undefined);
   let native: InferenceSession;
   try {
-    native = await InferenceSession.create(serialize(graph, embed ? memory : undefined), {
+    native = await InferenceSession.create(model, {
       executionProviders: [device],
       intraOpNumThreads: options.threads ?? 1,
       interOpNumThreads: 1,
