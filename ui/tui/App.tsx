@@ -1,11 +1,11 @@
 // The live screen: finished steps above, once and for good (Static), then what runs and waits, the panel and the keys.
 // It holds only what the keyboard changes; everything else is the state it is given.
 
-import { useState, type ReactElement } from 'react';
+import { useLayoutEffect, useState, type ReactElement } from 'react';
 import { Box, Static, Text, useInput, useWindowSize } from 'ink';
 import type { RunControls } from '../reporter.ts';
 import type { Theme } from '../theme.ts';
-import { choosable, frameOf } from './frame.ts';
+import { choosable, frameOf, type Frame } from './frame.ts';
 import { layoutFor, mayWrap, settledLine } from './lines.ts';
 import type { PanelKind } from './panel.ts';
 import type { Settled, TuiState } from './state.ts';
@@ -19,6 +19,8 @@ export interface AppProps {
   readonly controls: RunControls;
   /** Whether a keyboard is there to listen to. */
   readonly keyboard: boolean;
+  /** Told of every frame that is drawn, and for which width. */
+  readonly onFrame?: (frame: Frame, columns: number) => void;
 }
 
 const wraps = (item: Settled): boolean => item.kind !== 'step' || mayWrap(item.view);
@@ -59,11 +61,13 @@ const Keyboard = ({
   return null;
 };
 
-export const App = ({ state, now, theme, controls, keyboard }: AppProps): ReactElement => {
+export const App = (props: AppProps): ReactElement => {
+  const { state, now, theme, controls, keyboard, onFrame } = props;
   const { columns, rows } = useWindowSize();
   const [selected, select] = useState<string | null>(null);
   const [panel, setPanel] = useState<PanelKind>('progress');
   const frame = frameOf(state, { columns, rows, now, theme, selected, panel });
+  useLayoutEffect(() => onFrame?.(frame, columns));
   const layout = layoutFor(state.started?.steps ?? [], columns);
   return (
     <>

@@ -42,11 +42,10 @@ export const layoutFor = (steps: readonly PlannedStep[], width: number): Layout 
     nameWidth: room ? longest(ids, widest.name) : longest(names, width < medium ? 20 : 36),
     paramsWidth: room ? longest(steps.map(paramsText), widest.params) : 0,
     // "waiting on" and the longest name it may have to say.
-    stateWidth: room
-      ? Math.min(width >= 110 ? 34 : 22, Math.max(18, 11 + longest(names, 40)))
-      : width >= medium
-        ? 16
-        : 8,
+    stateWidth: Math.min(
+      room ? (width >= 110 ? 34 : 22) : width >= medium ? 24 : 10,
+      Math.max(18, 11 + longest(names, 40)),
+    ),
     key: room,
     took: width >= medium,
   };
@@ -122,8 +121,9 @@ const tookOf = (view: StepView, now: number): string => {
   return '';
 };
 
-/** An error's words matter more than the width: failed lines may wrap, all others are cut. */
-export const mayWrap = (view: StepView): boolean => view.state === 'failed';
+/** An error's words, and what was kept, matter more than the width: these lines may wrap, all others are cut. */
+export const mayWrap = (view: StepView): boolean =>
+  view.state === 'failed' || view.state === 'interrupted';
 
 export const stepLine = (
   view: StepView,

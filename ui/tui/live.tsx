@@ -4,6 +4,8 @@ import { render } from 'ink';
 import type { RunControls } from '../reporter.ts';
 import type { Theme } from '../theme.ts';
 import { App } from './App.tsx';
+import type { Frame } from './frame.ts';
+import { eraseUp, surplusLines, wrapsAgain } from './reflow.ts';
 import type { TuiState } from './state.ts';
 
 export interface LiveScreen {
@@ -25,6 +27,7 @@ export interface LiveOptions {
 
 export const startLive = (options: LiveOptions): LiveScreen => {
   const { settledBefore, theme, controls, keyboard } = options;
+  let drawn: { readonly frame: Frame; readonly columns: number } | null = null;
   const app = (state: TuiState, now: number) => (
     <App
       state={{ ...state, settled: state.settled.slice(settledBefore) }}
@@ -32,10 +35,20 @@ export const startLive = (options: LiveOptions): LiveScreen => {
       theme={theme}
       controls={controls}
       keyboard={keyboard !== null}
+      onFrame={(frame, columns) => {
+        drawn = { frame, columns };
+      }}
     />
   );
+  const { terminal } = options;
+  const onResize = (): void => {
+    if (drawn === null || !wrapsAgain(process.env)) return;
+    terminal.write(eraseUp(surplusLines(drawn.frame, drawn.columns, terminal.columns)));
+  };
+  // Before Ink's own listener, which clears the lines it knows of.
+  terminal.prependListener('resize', onResize);
   const instance = render(app(options.state, options.now), {
-    stdout: options.terminal,
+    stdout: terminal,
     ...(keyboard === null ? {} : { stdin: keyboard }),
     exitOnCtrlC: false,
     patchConsole: false,
@@ -50,6 +63,7 @@ export const startLive = (options: LiveOptions): LiveScreen => {
       await instance.waitUntilRenderFlush();
       instance.unmount();
       await instance.waitUntilExit();
+      terminal.off('resize', onResize);
     },
   };
 };

@@ -17,12 +17,18 @@ const timeLeft = (view: StepView): string => {
   return left === null ? '' : `ETA ${duration(left)}`;
 };
 
+/** A step that has said nothing of its progress. */
+const quietWord = (view: StepView): string => {
+  if (view.state === 'held') return `computed by run ${view.note}`;
+  if (view.state === 'waiting') return 'waiting';
+  return view.resumed ? 'resumed' : 'starting';
+};
+
 const barLine = (view: StepView, width: number, theme: Theme): string => {
   const name = view.plan.step;
   const { progress } = view;
   if (progress === null || progress.total === null || progress.total === 0) {
-    const doing =
-      progress === null ? (view.resumed ? 'resumed' : 'starting') : progressText(progress);
+    const doing = progress === null ? quietWord(view) : progressText(progress);
     return `${theme.bold(name)}  ${theme.dim(doing)}`;
   }
   const share = Math.min(1, progress.done / progress.total);
