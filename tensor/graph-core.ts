@@ -263,6 +263,13 @@ export class GraphCore {
   #size(dim: Dim): Value {
     const known = this.#sizes.get(dim);
     if (known !== undefined) return known;
+    // First of all stages, so that whoever asks first doesn't decide who may use it.
+    const sum = this.stage(-Infinity, () => this.#compute(dim));
+    this.#sizes.set(dim, sum);
+    return sum;
+  }
+
+  #compute(dim: Dim): Value {
     const terms = termsOf(dim).map(({ coefficient, symbols }) => {
       let product: Value | undefined;
       if (coefficient !== 1 || symbols.length === 0)
@@ -273,18 +280,14 @@ export class GraphCore {
       }
       return product ?? this.constant([1], 'int64');
     });
-    const sum = terms.reduce((left, right) => this.#one('add', [left, right], {}));
-    this.#sizes.set(dim, sum);
-    return sum;
+    return terms.reduce((left, right) => this.#one('add', [left, right], {}));
   }
 
   #readSize(symbol: string): Value {
     for (const value of this.#inputs) {
       const axis = value.shape.findIndex((dim) => dim === symbol);
       if (axis < 0) continue;
-      const size = this.stage(-Infinity, () =>
-        this.#one('shape', [value], { start: axis, end: axis + 1 }),
-      );
+      const size = this.#one('shape', [value], { start: axis, end: axis + 1 });
       this.#sizes.set(symbol, size);
       return size;
     }

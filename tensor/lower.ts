@@ -4,7 +4,7 @@
 import { GraphBuilder } from './builder.ts';
 import type { Graph, GraphNode, NodeOf, Value } from './graph.ts';
 import { GraphError } from './graph.ts';
-import type { OpAttributes, OpKind } from './ops.ts';
+import type { OpKind } from './ops.ts';
 
 /** Operators without a WebGPU kernel: right, but each costs two copies between the devices. */
 export const webgpuLacks: ReadonlySet<OpKind> = new Set([
@@ -117,6 +117,6 @@ function apply(
   // A rule belongs to the kind it is found under.
   const rule = rules[node.kind] as Lowering<OpKind> | undefined;
   return rule === undefined
-    ? b.apply<OpKind>(node.kind, inputs, node.attributes as OpAttributes[OpKind])
+    ? b.apply<OpKind>(node.kind, inputs, node.attributes)
     : rule(b, inputs, node);
 }

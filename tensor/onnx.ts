@@ -10,14 +10,14 @@ import { operators } from './ops.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import type { Shape } from './shape.ts';
 
-export const irVersion = 10;
-export const opsetVersion = 21;
+const irVersion = 10;
+const opsetVersion = 21;
 
 /** Outputs after the first that may be left out when nothing reads them; others left out crash the runtime (Split). */
 const optionalOutputs: ReadonlySet<OpKind> = new Set(['layerNormalization', 'rmsNormalization']);
 
 /** The ONNX form of a node: operator, domain, attributes. */
-export function onnxOp(node: GraphNode): OnnxOp {
+function onnxOp(node: GraphNode): OnnxOp {
   const operator = operators[node.kind] as Operator<OpAttributes[OpKind]>;
   return operator.onnx(node.attributes, node.inputs, node.outputs);
 }
@@ -26,7 +26,7 @@ const bytesOf = (data: TensorData): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** A location without its leading slash: found from the folder '/' that the session names. */
-export const locationOf = (path: string): string => path.replace(/^\//, '');
+const locationOf = (path: string): string => path.replace(/^\//, '');
 
 /** The location that stands for an initialiser in memory. */
 export const memoryLocation = (name: string): string => `memory:${name}`;

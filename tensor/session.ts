@@ -23,7 +23,7 @@ export interface SessionOptions {
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
   /** More optimisers to leave out, by the runtime's names. */
   readonly disabledOptimizers?: readonly string[];
-  /** Typed arrays of the graph's `initializer` values, by name. They must live as long as the session. */
+  /** Typed arrays of the graph's `initializer` values, by name; the runtime copies each once. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** Further session configuration entries by their full key (`session.intra_op.allow_spinning`). */
   readonly extra?: Readonly<Record<string, string>>;

@@ -125,6 +125,20 @@ describe('building', () => {
     assert.equal(graph.initializers.length, 1);
   });
 
+  test('a size first asked for in a late stage serves the early ones', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['T', 2]);
+    const late = b.stage(3, () => b.full(1, 'float32', ['T+1', 2]));
+    b.output('early', b.full(2, 'float32', ['T+1', 2]));
+    b.output('late', late);
+    b.output('x again', b.neg(x));
+    const session = await createSession(b.build());
+    const result = await session.run({ x: { data: new Float32Array(4), shape: [2, 2] } });
+    await session.release();
+    assert.deepEqual(result['early']?.shape, [3, 2]);
+    assert.deepEqual(result['late']?.shape, [3, 2]);
+  });
+
   test('names are unique, and follow the scopes', () => {
     const b = new GraphBuilder();
     const x = b.input('x', 'float32', [2]);
