@@ -4,7 +4,11 @@
 import { CheckpointError } from './checkpoint/error.ts';
 import { aliasesOf, checkInventory } from './checkpoint/inventory.ts';
 import { isRecord, readJsonObject, type JsonRecord } from './checkpoint/json.ts';
-import { openCheckpoint, type CheckpointFiles, type StoredTensors } from './checkpoint/checkpoint.ts';
+import {
+  openCheckpoint,
+  type CheckpointFiles,
+  type StoredTensors,
+} from './checkpoint/checkpoint.ts';
 import { openWeights, type WeightMode } from './checkpoint/layout.ts';
 import { modelConfig, type ModelConfig } from './config.ts';
 import { loadTokenizer } from './tokenizer/load.ts';

@@ -28,9 +28,7 @@ export interface Bitsandbytes {
 
 const state = /^(.*)\.quant_state\.bitsandbytes__(nf4|fp4)$/;
 
-export const findBitsandbytes = (
-  stored: ReadonlyMap<string, SafetensorsTensor>,
-): Bitsandbytes => {
+export const findBitsandbytes = (stored: ReadonlyMap<string, SafetensorsTensor>): Bitsandbytes => {
   const quantized = new Map<string, BitsandbytesTensor>();
   const parts = new Set<string>();
   using files = new OpenFiles();
@@ -90,7 +88,8 @@ const fourBit = (
   const json = parseJson(path, files.read(owner.data));
   if (!isRecord(json)) return fail('holds no JSON object');
   const { shape, blocksize, quant_type: saidType } = json;
-  const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
+  const isSize = (value: unknown): value is number =>
+    Number.isSafeInteger(value) && Number(value) > 0;
   if (saidType !== type) return fail(`says quant_type ${String(saidType)}`);
   if (!Array.isArray(shape) || !shape.every(isSize)) return fail('has an unusable shape');
   if (!isSize(blocksize)) return fail('has an unusable blocksize');

@@ -46,7 +46,8 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
   const config = configFromGguf(gguf);
   const name = gguf.metadata.get('general.architecture');
   const architecture = ggufArchitectures[String(name)];
-  if (architecture === undefined) throw new Error('configFromGguf accepts known architectures only');
+  if (architecture === undefined)
+    throw new Error('configFromGguf accepts known architectures only');
   const heads = Number(config['num_attention_heads'] ?? config['n_head']);
   const kvHeads = Number(config['num_key_value_heads'] ?? heads);
   const tensors = new Map<string, StoredTensor>();

@@ -17,21 +17,23 @@ export const writeRandomCheckpoint = (
 ): void => {
   const range = json['initializer_range'];
   const deviation = typeof range === 'number' ? range : 0.02;
-  const entries = [...expectedTensors(config)].map(([name, { shape, initial }]): SafetensorsEntry => {
-    const transposed = fromHubName(config.modelType, name)?.arrangement.kind === 'transposed';
-    return {
-      name,
-      dtype: 'F32',
-      shape: transposed ? [...shape].reverse() : shape,
-      *chunks() {
-        const values = new Float32Array(countOf(shape));
-        if (initial === 'normal')
-          stream(seed, `init:${name}`).fillNormal(values, 0, deviation * residual(name, config));
-        else values.fill(initial === 'ones' ? 1 : 0);
-        yield bytesOf(values);
-      },
-    };
-  });
+  const entries = [...expectedTensors(config)].map(
+    ([name, { shape, initial }]): SafetensorsEntry => {
+      const transposed = fromHubName(config.modelType, name)?.arrangement.kind === 'transposed';
+      return {
+        name,
+        dtype: 'F32',
+        shape: transposed ? [...shape].reverse() : shape,
+        *chunks() {
+          const values = new Float32Array(countOf(shape));
+          if (initial === 'normal')
+            stream(seed, `init:${name}`).fillNormal(values, 0, deviation * residual(name, config));
+          else values.fill(initial === 'ones' ? 1 : 0);
+          yield bytesOf(values);
+        },
+      };
+    },
+  );
   writeSafetensors(path, entries, { format: 'pt' });
 };
 

@@ -28,7 +28,10 @@ export const expectedTensors = (config: ModelConfig): ReadonlyMap<string, Expect
   };
   const normOf = (module: string, size: number): void => {
     // With an offset the stored weight is what is added to 1.
-    tensors.set(`${module}.weight`, { shape: [size], initial: norm.offset === 1 ? 'zeros' : 'ones' });
+    tensors.set(`${module}.weight`, {
+      shape: [size],
+      initial: norm.offset === 1 ? 'zeros' : 'ones',
+    });
     if (norm.kind === 'layer') tensors.set(`${module}.bias`, { shape: [size], initial: 'zeros' });
   };
   const mlpOf = ({ up, down }: MlpModules): void => {

@@ -117,14 +117,16 @@ const derivedName = (tensors: StoredTensors, digests: readonly string[], mode: s
         layoutVersion,
         mode,
         digests,
-        [...tensors.values()].map(({ name, storedName, shape, encoding, arrangement, quantized }) => [
-          name,
-          storedName,
-          shape,
-          encoding,
-          arrangement,
-          quantized?.kind,
-        ]),
+        [...tensors.values()].map(
+          ({ name, storedName, shape, encoding, arrangement, quantized }) => [
+            name,
+            storedName,
+            shape,
+            encoding,
+            arrangement,
+            quantized?.kind,
+          ],
+        ),
       ]),
     )
     .digest('hex');
@@ -265,8 +267,7 @@ const derivedScales = ({ name, shape }: StoredTensor, quantized: Quantized): Der
     const { absmax } = quantized;
     return {
       declared: [{ name: `${name}.scales`, dtype: 'F32', shape: [shape[0] ?? 0] }],
-      write: (writer, files) =>
-        writer.write(`${name}.scales`, int8Scales(floats(absmax, files))),
+      write: (writer, files) => writer.write(`${name}.scales`, int8Scales(floats(absmax, files))),
     };
   }
   return nothing;

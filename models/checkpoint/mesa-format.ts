@@ -55,7 +55,8 @@ export const readDescribed = (file: SafetensorsFile): Described => {
       const whole = Number.isInteger(columns / blockSize);
       if (!whole || stored.data.bytes * 2 !== count || scales?.dtype !== 'F32')
         return fail('does not fit its description');
-      if (countOf(scales.shape) !== count / blockSize) return fail('has the wrong number of scales');
+      if (countOf(scales.shape) !== count / blockSize)
+        return fail('has the wrong number of scales');
       parts.add(scales.name);
       const quantized = { kind: 'int4', blockSize, scales: scales.data } as const;
       tensors.set(name, { shape, encoding: 'U8', quantized });
@@ -90,7 +91,8 @@ const readMesaHeader = (file: SafetensorsFile): ReadonlyMap<string, Description>
   for (const [name, entry] of Object.entries(json['tensors'])) {
     if (!isRecord(entry)) return fail();
     const { shape, encoding, block_size: blockSize = 1 } = entry;
-    const sizes = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size > 0);
+    const sizes =
+      Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size > 0);
     if (!sizes || typeof encoding !== 'string' || typeof blockSize !== 'number') return fail();
     found.set(name, { shape: shape as number[], encoding, blockSize });
   }

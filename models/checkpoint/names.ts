@@ -111,14 +111,16 @@ export const fromGgufName = (
     arrangement = { kind: 'interleaved', heads };
   if (architecture.interleaved === true && part === 'attn_k')
     arrangement = { kind: 'interleaved', heads: kvHeads };
-  if (architecture.normsPlusOne === true && part.endsWith('norm')) arrangement = { kind: 'plus-one' };
+  if (architecture.normsPlusOne === true && part.endsWith('norm'))
+    arrangement = { kind: 'plus-one' };
   return { name: `${full}.${suffix}`, arrangement };
 };
 
 /** GPT-2's Conv1D layers are stored [in, out]. */
 const gpt2Transposed = /\.(attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)\.weight$/;
 /** Buffers that old checkpoints carry: masks, and rotary frequencies that the config gives. */
-const buffers = /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq|embed_positions\.position_ids)$/;
+const buffers =
+  /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq|embed_positions\.position_ids)$/;
 
 /** The canonical name of a Hugging Face checkpoint's tensor; null for a buffer that is no weight. */
 export const fromHubName = (modelType: string, name: string): NamedTensor | null => {

@@ -64,11 +64,7 @@ export const readQuantized = (
         count,
       );
     case 'int8':
-      return dequantizeInt8(
-        new Int8Array(codes.buffer),
-        floats(quantized.absmax, files),
-        columns,
-      );
+      return dequantizeInt8(new Int8Array(codes.buffer), floats(quantized.absmax, files), columns);
     case 'int4':
       return dequantizeInt4(codes, floats(quantized.scales, files), quantized.blockSize);
   }

@@ -91,19 +91,20 @@ export const readSafetensorsHeader = (path: string): SafetensorsFile => {
 
 const readMetadata = (path: string, entry: unknown): Record<string, string> => {
   if (!isRecord(entry)) throw new CheckpointError(path, 'has __metadata__ that is no object');
-  const metadata: Record<string, string> = {};
+  const metadata = new Map<string, string>();
   for (const [key, value] of Object.entries(entry)) {
     if (typeof value !== 'string')
       throw new CheckpointError(path, `has metadata ${JSON.stringify(key)} that is no string`);
-    metadata[key] = value;
+    metadata.set(key, value);
   }
-  return metadata;
+  return Object.fromEntries(metadata);
 };
 
 const isDtype = (value: unknown): value is SafetensorsDtype =>
   typeof value === 'string' && Object.hasOwn(safetensorsDtypes, value);
 
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isSize = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0;
 
 const readEntry = (
   path: string,
@@ -127,7 +128,7 @@ const readEntry = (
     return fail(
       `lies at bytes ${start} to ${end} of the data, but the file has ${fileSize - dataStart}: truncated or damaged`,
     );
-  const bytes = (shape as number[]).reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
+  const bytes = (shape).reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
   if (bytes !== end - start)
     return fail(
       `needs ${bytes} bytes for shape [${shape.join(', ')}] of ${dtype}, but has ${end - start}`,
@@ -135,7 +136,7 @@ const readEntry = (
   return {
     name: tensor,
     dtype,
-    shape: shape as number[],
+    shape: shape,
     data: { path, offset: dataStart + start, bytes },
   };
 };
@@ -243,8 +244,7 @@ export const writeSafetensors = (
   metadata: Readonly<Record<string, string>> = {},
 ): void => {
   using writer = new SafetensorsWriter(path, entries, metadata);
-  for (const entry of entries)
-    for (const chunk of entry.chunks()) writer.write(entry.name, chunk);
+  for (const entry of entries) for (const chunk of entry.chunks()) writer.write(entry.name, chunk);
   writer.finish();
 };
 

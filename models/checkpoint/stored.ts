@@ -90,10 +90,10 @@ export function* decodedRows(tensor: StoredTensor, files: OpenFiles): Generator<
     yield readQuantized(tensor.quantized, tensor.data, tensor.shape, files);
     return;
   }
-  const { values, bytes, decode } = encodings[tensor.encoding];
+  const format = encodings[tensor.encoding];
   for (const piece of storedRows(tensor, files)) {
-    const out = new Float32Array((piece.length / bytes) * values);
-    decode(piece, out);
+    const out = new Float32Array((piece.length / format.bytes) * format.values);
+    format.decode(piece, out);
     if (tensor.arrangement.kind === 'transposed') yield transpose(out, tensor.shape);
     else if (tensor.arrangement.kind === 'plus-one') yield out.map((value) => value - 1);
     else yield out;

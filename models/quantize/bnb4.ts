@@ -28,7 +28,8 @@ const nf4 = Float32Array.of(
 const fp4Twelfths = [0, 0.0625, 8, 12, 4, 6, 2, 3];
 const fp4 = Float32Array.from({ length: 16 }, (_, code) => {
   const magnitude = (fp4Twelfths[code & 7] ?? 0) / 12;
-  return code < 8 ? magnitude : -magnitude;
+  // bitsandbytes' second zero is positive too.
+  return code < 8 || magnitude === 0 ? magnitude : -magnitude;
 });
 
 export const bnb4Codebooks: Readonly<Record<Bnb4Type, Float32Array>> = { nf4, fp4 };
@@ -62,7 +63,11 @@ export interface Bnb4Codes {
   readonly absmax: Float32Array;
 }
 
-export const quantizeBnb4 = (type: Bnb4Type, values: Float32Array, blockSize: number): Bnb4Codes => {
+export const quantizeBnb4 = (
+  type: Bnb4Type,
+  values: Float32Array,
+  blockSize: number,
+): Bnb4Codes => {
   const { codes, thresholds } = decisions[type];
   const blocks = Math.ceil(values.length / blockSize);
   const absmax = new Float32Array(blocks);

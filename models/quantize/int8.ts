@@ -41,8 +41,7 @@ export const dequantizeInt8 = (
 ): Float32Array => {
   const out = new Float32Array(codes.length);
   for (let i = 0; i < out.length; i++)
-    out[i] =
-      Math.fround((codes[i] ?? 0) * (absmax[Math.floor(i / columns)] ?? 0)) * perCode;
+    out[i] = Math.fround((codes[i] ?? 0) * (absmax[Math.floor(i / columns)] ?? 0)) * perCode;
   return out;
 };
 

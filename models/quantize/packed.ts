@@ -179,8 +179,7 @@ export const packRows = (
       }
     }
     const at = index * bytesPerBlock;
-    if (bits === 8)
-      for (let j = 0; j < blockSize; j++) data[at + j] = (codes[j] ?? 0) + shift;
+    if (bits === 8) for (let j = 0; j < blockSize; j++) data[at + j] = (codes[j] ?? 0) + shift;
     else
       for (let j = 0; j < blockSize; j += 2)
         data[at + (j >> 1)] = (codes[j] ?? 0) | ((codes[j + 1] ?? 0) << 4);
@@ -213,7 +212,8 @@ export const unpackRows = (
     for (let j = 0; j < blockSize; j++) {
       const at = index * blockSize + j;
       const code = bits === 8 ? (data[at] ?? 0) : ((data[at >> 1] ?? 0) >> ((at & 1) * 4)) & 15;
-      out[at] = offsets === null ? (code - zero) * scale : Math.fround((code - zero) * scale) + offset;
+      out[at] =
+        offsets === null ? (code - zero) * scale : Math.fround((code - zero) * scale) + offset;
     }
   }
   return out;

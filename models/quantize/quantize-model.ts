@@ -166,7 +166,8 @@ const copyOf = (
 const copiesBytes = ({ encoding, arrangement, quantized }: StoredTensor): boolean =>
   quantized === null &&
   arrangement.kind !== 'plus-one' &&
-  (['F32', 'F16', 'BF16'].includes(encoding) || (isEncoding(encoding) && encodings[encoding].values > 1));
+  (['F32', 'F16', 'BF16'].includes(encoding) ||
+    (isEncoding(encoding) && encodings[encoding].values > 1));
 
 const copy = (tensor: StoredTensor, writer: SafetensorsWriter, files: OpenFiles): void => {
   const pieces = copiesBytes(tensor) ? storedRows(tensor, files) : decodedRows(tensor, files);

@@ -1,9 +1,21 @@
 // Chat templates, rendered as transformers renders them (utils/chat_template_utils.py): Jinja with trimmed blocks and
 // the globals raise_exception and tojson. A template sees the conversation and the special tokens, nothing else.
 
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import * as library from '@huggingface/jinja';
+import { asInPython, pythonFunctions } from './python-jinja.ts';
 
-type Program = ReturnType<typeof parse>;
+/** What is used of the library; its own declarations don't resolve under node16 module rules. */
+interface Environment {
+  set(name: string, value: unknown): void;
+}
+const { Environment, Interpreter, parse, tokenize } = library as unknown as {
+  readonly Environment: new () => Environment;
+  readonly Interpreter: new (environment: Environment) => {
+    run(program: object): { readonly value: unknown };
+  };
+  readonly parse: (tokens: object) => object;
+  readonly tokenize: (template: string, options: object) => object;
+};
 
 export interface ChatMessage {
   readonly role: string;
@@ -38,6 +50,7 @@ export const renderChat = (
     const globals = {
       ...constants,
       range,
+      ...pythonFunctions,
       raise_exception: (message: unknown) => {
         throw new ChatTemplateError(String(message));
       },
@@ -48,8 +61,7 @@ export const renderChat = (
       add_generation_prompt: addGenerationPrompt,
     };
     for (const [name, value] of Object.entries(globals)) environment.set(name, value);
-    const result: unknown = new Interpreter(environment).run(compile(template)).value;
-    return String(result);
+    return String(new Interpreter(environment).run(compile(template)).value);
   } catch (error) {
     if (error instanceof ChatTemplateError) throw error;
     throw new ChatTemplateError(error instanceof Error ? error.message : String(error));
@@ -65,17 +77,19 @@ const range = (start: number, stop?: number, step = 1): number[] => {
   return Array.from({ length }, (_, index) => from + index * step);
 };
 
-const compiled = new Map<string, Program>();
+const compiled = new Map<string, object>();
 
-const compile = (template: string): Program => {
+const compile = (template: string): object => {
   const known = compiled.get(template);
   if (known !== undefined) return known;
   const made = parse(tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
+  asInPython(made);
   compiled.set(template, made);
   return made;
 };
 
-const months = 'January February March April May June July August September October November December';
+const months =
+  'January February March April May June July August September October November December';
 const weekdays = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday';
 
 /** The directives of Python's strftime that dates in templates use. */

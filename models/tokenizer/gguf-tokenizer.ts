@@ -74,7 +74,7 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer =
   const strings = (key: string): readonly string[] => {
     const value = get(key);
     return Array.isArray(value) && value.every((each) => typeof each === 'string')
-      ? (value as readonly string[])
+      ? value
       : fail(`has no list of strings in tokenizer.ggml.${key}`);
   };
   const model = get('model');

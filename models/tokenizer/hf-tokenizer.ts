@@ -1,6 +1,6 @@
 // The Tokenizer over @huggingface/tokenizers: takes a tokenizer.json (as read, or built from another format).
 
-import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import * as library from '@huggingface/tokenizers';
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
 import { streamingDecoder, type Tokenizer } from './tokenizer.ts';
 
@@ -13,6 +13,25 @@ export interface TokenizerParts {
   readonly eosTokenIds: readonly number[];
   readonly chatTemplate: string | null;
 }
+
+/** What is used of the library; its own declarations don't resolve under node16 module rules. */
+interface HfTokenizer {
+  encode(
+    text: string,
+    options: { readonly add_special_tokens: boolean },
+  ): { readonly ids: number[] };
+  decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean }): string;
+  token_to_id(token: string): number | undefined;
+  id_to_token(id: number): string | undefined;
+  get_vocab(withAdded: boolean): ReadonlyMap<string, number>;
+  get_added_tokens_decoder(): ReadonlyMap<
+    number,
+    { readonly id: number; readonly special: boolean }
+  >;
+}
+const { Tokenizer: HfTokenizer } = library as unknown as {
+  readonly Tokenizer: new (json: JsonRecord, config: JsonRecord) => HfTokenizer;
+};
 
 const tokenKeys = ['bos_token', 'eos_token', 'unk_token', 'pad_token', 'sep_token', 'cls_token'];
 
@@ -39,7 +58,7 @@ export const hfTokenizer = ({
   const ownEos = idOf(specialTokens['eos_token']);
 
   const decode: Tokenizer['decode'] = (ids, { skipSpecialTokens = false } = {}) =>
-    ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: skipSpecialTokens });
+    ids.length === 0 ? '' : inner.decode(ids, { skip_special_tokens: skipSpecialTokens });
   return {
     vocabSize: largest + 1,
     bosTokenId: idOf(specialTokens['bos_token']) ?? null,

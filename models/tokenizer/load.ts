@@ -36,7 +36,12 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
   const path = files.file('tokenizer.json');
   if (path === undefined) throw new Error('a tokenizer without tokenizer.json');
   const config = { ...optional('special_tokens_map.json'), ...optional('tokenizer_config.json') };
-  return hfTokenizer({ json: readJsonObject(path), config, eosTokenIds, chatTemplate: files.chatTemplate });
+  return hfTokenizer({
+    json: readJsonObject(path),
+    config,
+    eosTokenIds,
+    chatTemplate: files.chatTemplate,
+  });
 };
 
 /**

@@ -40,9 +40,7 @@ export interface Tokenizer {
  * Decodes a window of the last ids and gives out what it adds to the text before it, once that doesn't end in a
  * replacement character: a decoder may treat the first token of a text differently, so a token is never decoded alone.
  */
-export const streamingDecoder = (
-  decode: (ids: readonly number[]) => string,
-): StreamingDecoder => {
+export const streamingDecoder = (decode: (ids: readonly number[]) => string): StreamingDecoder => {
   let window: number[] = [];
   let settled = '';
   const given = (text: string): string =>

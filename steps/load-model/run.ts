@@ -46,7 +46,7 @@ export const run = async (context: StepContext): Promise<void> =>
       tokenizer: { kind: located.kind, files: located.files.map(({ name }) => name) },
       chat_template: text(params, 'chat_template') ?? chatTemplate(located, model),
       quantization: null,
-      dtype: String(params['dtype'] ?? 'auto'),
+      dtype: text(params, 'dtype') ?? 'auto',
     };
     writeFileSync(join(output.folder, 'model.json'), `${JSON.stringify(document, null, 1)}\n`);
     describe(context, model);

@@ -55,17 +55,17 @@ export const loadModel = defineStep({
   outputs: () => ({ model: 'model' }),
   usesSeed: (params) => params['source'] === 'init',
   check: (params) => {
-    const { source } = params;
+    const source = typeof params['source'] === 'string' ? params['source'] : '';
     const problems: { pointer: string; message: string; hint?: string }[] = [];
     const needs = (key: string): void => {
       if (params[key] === undefined)
-        problems.push({ pointer: '/source', message: `source: ${String(source)} needs ${key}` });
+        problems.push({ pointer: '/source', message: `source: ${source} needs ${key}` });
     };
     const only = (key: string, sources: readonly string[]): void => {
-      if (params[key] !== undefined && !sources.includes(String(source)))
+      if (params[key] !== undefined && !sources.includes(source))
         problems.push({
           pointer: `/${key}`,
-          message: `${key} has no meaning with source: ${String(source)}`,
+          message: `${key} has no meaning with source: ${source}`,
         });
     };
     if (source === 'hub') needs('id');

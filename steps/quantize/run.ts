@@ -54,7 +54,7 @@ export const run = async (context: StepContext): Promise<void> =>
         format,
         ...(format === 'nf4' || format === 'fp4' ? { double_quant: doubleQuant } : {}),
         block_size: format.startsWith('q') ? 32 : format === 'int8' ? null : blockSize,
-        activations: String(params['activations'] ?? 'float'),
+        activations: params['activations'] ?? 'float',
         skip_modules: skipModules,
         bytes_before: result.bytesBefore,
         bytes_after: result.bytesAfter,

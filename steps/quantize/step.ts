@@ -47,7 +47,7 @@ export const quantize = defineStep({
   inputs: { model: { kind: 'model' } },
   outputs: () => ({ model: 'model' }),
   check: (params) => {
-    const format = String(params['format']);
+    const format = typeof params['format'] === 'string' ? params['format'] : '';
     const problems: { pointer: string; message: string; hint?: string }[] = [];
     if (params['double_quant'] === true && format !== 'nf4' && format !== 'fp4')
       problems.push({

@@ -1,0 +1,195 @@
+// load-model: what it accepts, what it writes, and what it says about models that don't fit together.
+
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StepError } from '../../engine/step.ts';
+import { openModel } from '../../models/model.ts';
+import { bytesOf, writeSafetensors } from '../../models/checkpoint/safetensors.ts';
+import { loadModel } from '../../steps/load-model/step.ts';
+import { goldenTensors, temporaryFolder } from '../models/files.ts';
+import { readSharedJson, sharedPath, skipUnlessShared } from '../shared.ts';
+import { runStep } from './context.ts';
+
+const smollm2 = 'models/smollm2-135m-instruct';
+const llama = 'goldens/architectures/llama';
+const skip = skipUnlessShared(llama);
+
+test(
+  'a GGUF in a folder: model.json, tokenizer files, weights referenced',
+  {
+    skip: skipUnlessShared(smollm2, 'goldens/smollm2'),
+  },
+  async () => {
+    const run = await runStep(loadModel, {
+      params: { source: 'path', path: sharedPath(smollm2) },
+    });
+    const artifact = run.output('model', 'model');
+    const model = openModel(artifact);
+    assert.equal(model.document.checkpoint.format, 'gguf');
+    const [file] = model.document.checkpoint.files;
+    const golden = readSharedJson<{ file: { bytes: number; sha256: string } }>(
+      'goldens/smollm2/gguf.json',
+    ).file;
+    assert.deepEqual(file, {
+      name: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+      size: golden.bytes,
+      sha256: golden.sha256,
+    });
+    assert.ok(artifact.file(file.name).startsWith(sharedPath(smollm2)), 'not copied');
+    const tokenizer = await model.tokenizer();
+    assert.deepEqual(tokenizer?.encode('Hello world'), [19556, 905]);
+    assert.deepEqual(tokenizer.eosTokenIds, [2]);
+    assert.match(tokenizer.chatTemplate ?? '', /SmolLM, trained by Hugging Face/);
+    run.dispose();
+  },
+);
+
+const architectures = 'goldens/architectures';
+test(
+  'every architecture’s folder opens, and every weight can be read',
+  {
+    skip: skipUnlessShared(architectures),
+  },
+  async () => {
+    const index = readSharedJson<Record<string, unknown>>(`${architectures}/index.json`);
+    for (const name of Object.keys(index)) {
+      const run = await runStep(loadModel, {
+        params: { source: 'path', path: sharedPath(`${architectures}/${name}`) },
+      });
+      const weights = openModel(run.output('model', 'model')).weights(
+        'float32',
+        run.context.derived,
+      );
+      for (const weight of weights.names) {
+        const found = weights.get(weight);
+        assert.equal(found?.kind, 'float', `${name} ${weight}`);
+        assert.equal(weights.read(weight).length * 4, found.data.bytes);
+      }
+      run.dispose();
+    }
+  },
+);
+
+test('random weights: the same for the same seed, other for another, as HF starts them', async () => {
+  const config = {
+    model_type: 'llama',
+    vocab_size: 97,
+    hidden_size: 32,
+    intermediate_size: 48,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 64,
+    initializer_range: 0.05,
+  };
+  const make = async (seed: number) => {
+    const run = await runStep(loadModel, { params: { source: 'init', config }, seed });
+    const artifact = run.output('model', 'model');
+    const bytes = readFileSync(artifact.file('model.safetensors'));
+    const document = readFileSync(artifact.file('model.json'), 'utf8');
+    const weights = openModel(artifact).weights('float32', run.context.derived);
+    const embeddings = weights.read('model.embed_tokens.weight');
+    const norm = weights.read('model.norm.weight');
+    run.dispose();
+    return { bytes, document, embeddings, norm };
+  };
+  const [first, again, other] = await Promise.all([make(1), make(1), make(2)]);
+  assert.ok(first.bytes.equals(again.bytes));
+  assert.equal(first.document, again.document);
+  assert.ok(!first.bytes.equals(other.bytes));
+  assert.ok(first.norm.every((value) => value === 1));
+  const variance = first.embeddings.reduce((sum, x) => sum + x * x, 0) / first.embeddings.length;
+  assert.ok(Math.abs(Math.sqrt(variance) - 0.05) < 0.003);
+});
+
+const copyOf = (folder: string, change: (config: Record<string, unknown>) => void) => {
+  const temporary = temporaryFolder();
+  cpSync(sharedPath(folder), temporary.path, { recursive: true, mode: 0 });
+  const config = readSharedJson<Record<string, unknown>>(`${folder}/config.json`);
+  change(config);
+  return { temporary, config };
+};
+
+const failure = async (path: string): Promise<StepError> => {
+  try {
+    await runStep(loadModel, { params: { source: 'path', path } });
+  } catch (error) {
+    assert.ok(error instanceof StepError, String(error));
+    return error;
+  }
+  return assert.fail('it was accepted');
+};
+
+test('config and tensors that disagree are told with file and tensor', { skip }, async () => {
+  const cases: readonly (readonly [(config: Record<string, unknown>) => void, RegExp])[] = [
+    [(config) => (config['num_hidden_layers'] = 3), /lacks model\.layers\.2\..*more tensors/],
+    [(config) => (config['num_hidden_layers'] = 1), /tensor model\.layers\.1.* is no part/],
+    [(config) => (config['vocab_size'] = 191), /tensor .*has shape \[192, 48\].*\[191, 48\]/],
+    [(config) => (config['model_type'] = 'mamba'), /config\.json: model_type 'mamba'/],
+    [(config) => (config['hidden_size'] = 'big'), /config\.json: hidden_size/],
+  ];
+  for (const [change, message] of cases) {
+    using folder = temporaryFolder();
+    const config = readSharedJson<Record<string, unknown>>(`${llama}/config.json`);
+    change(config);
+    folder.write('config.json', JSON.stringify(config));
+    folder.write('model.safetensors', readFileSync(sharedPath(`${llama}/model.safetensors`)));
+    assert.match((await failure(folder.path)).message, message);
+  }
+});
+
+const sharded = 'goldens/architectures/llama-sharded';
+test(
+  'shards that contradict their index, and names that leave the folder',
+  {
+    skip: skipUnlessShared(sharded),
+  },
+  async () => {
+    const indexName = 'model.safetensors.index.json';
+    const index = readSharedJson<{ weight_map: Record<string, string> }>(`${sharded}/${indexName}`);
+    const [one = '', two = ''] = [...new Set(Object.values(index.weight_map))].sort();
+    const tensor =
+      Object.keys(index.weight_map).find((name) => index.weight_map[name] === one) ?? '';
+    const attempt = async (map: Record<string, string>): Promise<string> => {
+      const { temporary } = copyOf(sharded, () => undefined);
+      using folder = temporaryFolder();
+      for (const name of new Set([...Object.values(index.weight_map), 'config.json']))
+        folder.write(name, readFileSync(join(temporary.path, name)));
+      temporary[Symbol.dispose]();
+      folder.write(indexName, JSON.stringify({ weight_map: map }));
+      return (await failure(folder.path)).message;
+    };
+    const { [tensor]: _left, ...without } = index.weight_map;
+    assert.match(await attempt(without), /is not in the index/);
+    assert.match(await attempt({ ...index.weight_map, [tensor]: two }), /is said to be in/);
+    assert.match(
+      await attempt({ ...index.weight_map, [tensor]: `../${one}` }),
+      /no plain file name/,
+    );
+    assert.match(await attempt({ ...index.weight_map, [tensor]: '/etc/passwd' }), /no plain file/);
+  },
+);
+
+test('a folder without weights, a missing path, a file of another kind', async () => {
+  using folder = temporaryFolder();
+  assert.match((await failure(folder.path)).message, /holds no weights/);
+  assert.match((await failure(join(folder.path, 'no'))).message, /does not exist/);
+  assert.match((await failure(folder.write('x.txt', 'x'))).message, /neither a folder nor/);
+  const path = join(folder.path, 'model.safetensors');
+  writeSafetensors(path, [
+    { name: 'a', dtype: 'F32', shape: [1], chunks: () => [bytesOf(Float32Array.of(1))] },
+  ]);
+  assert.match((await failure(path)).message, /has no config\.json/);
+});
+
+test('one safetensors file with its config beside it', { skip }, async () => {
+  const run = await runStep(loadModel, {
+    params: { source: 'file', path: sharedPath(`${llama}/model.safetensors`) },
+  });
+  const weights = openModel(run.output('model', 'model')).weights('float32', run.context.derived);
+  const golden = goldenTensors(sharedPath(`${llama}/model.safetensors`));
+  for (const name of golden.names) assert.deepEqual(weights.read(name), golden.values(name));
+  run.dispose();
+});
