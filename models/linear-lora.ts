@@ -51,7 +51,14 @@ export const fitAdapter = (
       { name: tensorNames.a(module), shape: [rank, inputs], role: 'A', module },
       { name: tensorNames.b(module), shape: [out, rank], role: 'B', module },
       ...(lora.use_dora
-        ? [{ name: tensorNames.magnitude(module), shape: [out], role: 'magnitude', module } as const]
+        ? [
+            {
+              name: tensorNames.magnitude(module),
+              shape: [out],
+              role: 'magnitude',
+              module,
+            } as const,
+          ]
         : []),
     ];
   });
@@ -60,14 +67,12 @@ export const fitAdapter = (
     targets: new Map(targets.map((target) => [target.module, target])),
     tensors: [
       ...tensors,
-      ...saved.map(
-        (module): AdapterTensor => ({
-          name: tensorNames.saved(module),
-          shape: shapeOf(module),
-          role: 'saved',
-          module,
-        }),
-      ),
+      ...saved.map((module): AdapterTensor => ({
+        name: tensorNames.saved(module),
+        shape: shapeOf(module),
+        role: 'saved',
+        module,
+      })),
     ],
   };
 };
@@ -105,15 +110,20 @@ export const savedSubstitutes = (
     }),
   );
 
-/** What dropout leaves of a module's input; the identity outside training. */
-export type LoraDropout = (module: string, x: Value) => Value;
+/** What dropout leaves of a module's input, and the factor that keeps its expected size. */
+export interface LoraDropout {
+  readonly scale: number;
+  apply(module: string, x: Value): Value;
+}
+
+export const noDropout: LoraDropout = { scale: 1, apply: (_module, x) => x };
 
 export const loraLinears = (
   base: Linears,
   tensors: ModelTensors,
   adapter: FittedAdapter,
   values: ReadonlyMap<string, Value>,
-  dropout: LoraDropout = (_module, x) => x,
+  dropout: LoraDropout = noDropout,
 ): Linears => ({
   apply: (module, x) => {
     const y = base.apply(module, x);
@@ -128,8 +138,9 @@ export const loraLinears = (
     const a = value(tensorNames.a(module));
     const b = value(tensorNames.b(module));
     return g.scope('lora', () => {
-      const low = g.fusedMatMul(dropout(module, x), a, { transB: true });
-      const delta = g.fusedMatMul(low, b, { transB: true, alpha: target.scale });
+      const low = g.fusedMatMul(dropout.apply(module, x), a, { transB: true });
+      const alpha = target.scale * dropout.scale;
+      const delta = g.fusedMatMul(low, b, { transB: true, alpha });
       if (!adapter.config.use_dora) return g.add(y, delta);
       const magnitude = value(tensorNames.magnitude(module));
       const ratio = g.div(magnitude, columnNorms(tensors, target, a, b));

@@ -98,12 +98,7 @@ const packedCodes = (
   { shape: [n, k], blockSize, data, absmax }: WeightOf<'bnb4'>,
 ): { readonly codes: Value; readonly absmax: Value } => ({
   codes: tensors.mapped(name, 'uint8', [Math.ceil((n * k) / 2)], data),
-  absmax: tensors.mapped(
-    `${name}.absmax`,
-    'float32',
-    [Math.ceil((n * k) / blockSize)],
-    absmax,
-  ),
+  absmax: tensors.mapped(`${name}.absmax`, 'float32', [Math.ceil((n * k) / blockSize)], absmax),
 });
 
 /** W as floats [out, in], for what has no packed kernel. */
@@ -123,7 +118,10 @@ export const floatWeight = (tensors: ModelTensors, name: string): Value => {
       if (weight.offsets === null) return unpacked;
       const perRow = Math.ceil(k / blockSize);
       const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-      const shifted = g.add(g.reshape(unpacked, [n, perRow, blockSize]), g.unsqueeze(offsets, [-1]));
+      const shifted = g.add(
+        g.reshape(unpacked, [n, perRow, blockSize]),
+        g.unsqueeze(offsets, [-1]),
+      );
       return g.reshape(shifted, [n, k]);
     }
     case 'bnb4': {

@@ -14,7 +14,9 @@ export const mergedWeight = (
   name: string,
 ): Float32Array => {
   const module = name.replace(/\.weight$/, '');
-  const saved = adapter.tensors.find((tensor) => tensor.role === 'saved' && tensor.module === module);
+  const saved = adapter.tensors.find(
+    (tensor) => tensor.role === 'saved' && tensor.module === module,
+  );
   if (saved !== undefined && name.endsWith('.weight')) return dataOf(tensors, saved.name);
   const merged = weights.read(name);
   const target = name.endsWith('.weight') ? adapter.targets.get(module) : undefined;

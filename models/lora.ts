@@ -115,16 +115,11 @@ const lastNames = (modules: readonly string[]): readonly string[] => [
 ];
 
 /** Modules of `names` that `modules_to_save` trains in full. */
-export const savedModules = (
-  lora: LoraConfig,
-  names: readonly string[],
-): readonly string[] => {
+export const savedModules = (lora: LoraConfig, names: readonly string[]): readonly string[] => {
   const wanted = lora.modules_to_save ?? [];
   for (const name of wanted) {
     if (!names.some((module) => endsWith(module, name)))
-      throw new AdapterError(
-        `modules_to_save: ${name} is none of ${lastNames(names).join(', ')}`,
-      );
+      throw new AdapterError(`modules_to_save: ${name} is none of ${lastNames(names).join(', ')}`);
   }
   return names.filter((module) => wanted.some((name) => endsWith(module, name)));
 };

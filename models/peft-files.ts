@@ -36,7 +36,8 @@ export const readAdapter = (paths: AdapterPaths): AdapterFiles => {
   const json = parseConfig(paths.config);
   return {
     config: loraConfig(json),
-    baseModel: typeof json['base_model_name_or_path'] === 'string' ? json['base_model_name_or_path'] : '',
+    baseModel:
+      typeof json['base_model_name_or_path'] === 'string' ? json['base_model_name_or_path'] : '',
     tensors: readFloatTensors(paths.weights),
   };
 };
@@ -148,11 +149,15 @@ function isEmpty(value: unknown): boolean {
 
 export const loraConfig = (json: Json): LoraConfig => {
   if (json['peft_type'] !== 'LORA')
-    throw new AdapterError(`peft_type ${JSON.stringify(json['peft_type'])} is not supported (LORA is)`);
+    throw new AdapterError(
+      `peft_type ${JSON.stringify(json['peft_type'])} is not supported (LORA is)`,
+    );
   for (const [key, off] of refused) {
     const value = json[key];
     if (value !== undefined && value !== null && !off(value))
-      throw new AdapterError(`the adapter uses ${key}: ${JSON.stringify(value)}, which is not supported`);
+      throw new AdapterError(
+        `the adapter uses ${key}: ${JSON.stringify(value)}, which is not supported`,
+      );
   }
   const r = positive(json, 'r');
   return {
@@ -183,7 +188,9 @@ const strings = (value: unknown): readonly string[] | null =>
 const targets = (value: unknown): string | readonly string[] => {
   const list = typeof value === 'string' ? value : strings(value);
   if (list === null)
-    throw new AdapterError(`target_modules is ${JSON.stringify(value)}, expected names or a pattern`);
+    throw new AdapterError(
+      `target_modules is ${JSON.stringify(value)}, expected names or a pattern`,
+    );
   return list;
 };
 

@@ -41,11 +41,7 @@ export interface RopeConfig {
 }
 
 /** Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (hub checkpoints). */
-export const ropeConfig = (
-  json: ConfigJson,
-  headDim: number,
-  maxPositions: number,
-): RopeConfig => {
+export const ropeConfig = (json: ConfigJson, headDim: number, maxPositions: number): RopeConfig => {
   const nested = json['rope_parameters'] ?? json['rope_scaling'];
   const rope: ConfigJson =
     typeof nested === 'object' && nested !== null ? (nested as ConfigJson) : {};

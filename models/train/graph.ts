@@ -8,7 +8,8 @@ import type { Graph, Value } from '../../tensor/graph.ts';
 import { slotAttention, slotInputs } from '../attention.ts';
 import type { ModelConfig } from '../config.ts';
 import type { FittedAdapter } from '../linear-lora.ts';
-import { loraLinears, savedSubstitutes } from '../linear-lora.ts';
+import type { LoraDropout } from '../linear-lora.ts';
+import { loraLinears, noDropout, savedSubstitutes } from '../linear-lora.ts';
 import { storedLinears } from '../linear.ts';
 import { ModelTensors } from '../tensors.ts';
 import { hiddenStates, logits } from '../transformer.ts';
@@ -98,14 +99,14 @@ const crossEntropy = (g: GraphBuilder, scores: Value, labels: Value): Value => {
 };
 
 /**
- * Inverted dropout on the input of the low-rank branch only. The mask says what is kept; 1 / (1 - p) multiplies the
- * kept values.
+ * Dropout on the input of the low-rank branch only. The mask says what is kept; that kept values are multiplied by
+ * 1 / (1 - p) is part of the branch's scale .
  */
-const dropout = (g: GraphBuilder, { adapter, gradients }: TrainingGraphOptions) => {
+const dropout = (g: GraphBuilder, { adapter, gradients }: TrainingGraphOptions): LoraDropout => {
   const p = adapter?.config.lora_dropout ?? 0;
-  return (module: string, x: Value): Value => {
-    if (p === 0 || !gradients) return x;
-    const keep = g.input(maskName(module), 'bool', x.shape);
-    return g.where(keep, g.mul(x, 1 / (1 - p)), 0);
+  if (p === 0 || !gradients) return noDropout;
+  return {
+    scale: 1 / (1 - p),
+    apply: (module, x) => g.where(g.input(maskName(module), 'bool', x.shape), x, 0),
   };
 };

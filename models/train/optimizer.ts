@@ -60,7 +60,6 @@ export const adamW = (
 export const gradientNorm = (gradients: Float32Array): number => {
   let sum = 0;
   // An index loop: iterating a typed array costs several times as much.
-  // eslint-disable-next-line @typescript-eslint/prefer-for-of
   for (let i = 0; i < gradients.length; i++) {
     const g = gradients[i] ?? 0;
     sum += g * g;

@@ -1,12 +1,12 @@
 // Runs micro-batches through the training graph: feeds in, loss out, gradients added to a flat array.
 
-import { stream } from '../../random/threefry.ts';
 import type { Feed, Feeds, Session } from '../../tensor/session.ts';
 import { createSession } from '../../tensor/session.ts';
 import type { ModelConfig } from '../config.ts';
 import { slotFeeds } from '../slot-feeds.ts';
 import type { MicroBatch, TrainingRow } from './batches.ts';
 import { layOut } from './batches.ts';
+import { fillKeepMask } from './dropout.ts';
 import type { TrainingGraphOptions } from './graph.ts';
 import { gradientName, maskName, trainingGraph } from './graph.ts';
 import { attentionLength, prepacked } from './memory.ts';
@@ -38,7 +38,7 @@ export const createRunner = async (
   parameters: Float32Array,
   threads: number,
 ): Promise<Runner> => {
-  const { config, trainables, adapter, weights } = options;
+  const { config, trainables, weights } = options;
   const session = await createSession(trainingGraph(options), {
     threads,
     // Validation shares the mapped pages of training instead of packing a copy of its own.
@@ -50,7 +50,7 @@ export const createRunner = async (
       { data: viewOf(parameters, trainable), shape: trainable.shape },
     ]),
   );
-  const p = options.gradients ? (adapter?.config.lora_dropout ?? 0) : 0;
+  const masks = dropoutMasks(options);
   return {
     async run(rows, into, dropout) {
       const batch = layOut(rows, attentionLength(config));
@@ -58,7 +58,7 @@ export const createRunner = async (
       const feeds: Feeds = {
         ...batchFeeds(config, batch),
         ...parameterFeeds,
-        ...(p > 0 && dropout !== null ? dropoutFeeds(options, batch, p, dropout) : {}),
+        ...(options.gradients ? masks(batch, dropout) : {}),
       };
       return collect(session, feeds, trainables, into);
     },
@@ -76,43 +76,30 @@ const batchFeeds = (config: ModelConfig, batch: MicroBatch): Record<string, Feed
   };
 };
 
-/** One mask for each adapted module: PEFT drops independently in each. */
-const dropoutFeeds = (
-  { adapter, weights }: TrainingGraphOptions,
-  batch: MicroBatch,
-  p: number,
-  { seed, step, micro }: DropoutKey,
-): Record<string, Feed> =>
-  Object.fromEntries(
-    [...(adapter?.targets.keys() ?? [])].map((module, index) => {
+/** One mask for each adapted module: PEFT drops independently in each. Their memory is used again in every run. */
+const dropoutMasks = ({
+  adapter,
+  weights,
+}: TrainingGraphOptions): ((batch: MicroBatch, key: DropoutKey | null) => Record<string, Feed>) => {
+  const p = adapter?.config.lora_dropout ?? 0;
+  const buffers = new Map<string, Uint8Array>();
+  return (batch, key) => {
+    if (adapter === null || p === 0 || key === null) return {};
+    const { seed, step, micro } = key;
+    const feeds: Record<string, Feed> = {};
+    for (const [index, module] of [...adapter.targets.keys()].entries()) {
       const inputs = weights.get(`${module}.weight`)?.shape[1] ?? 0;
-      const shape = [batch.ids.length, inputs];
-      const data = keepMask(batch.ids.length * inputs, p, seed, step, micro, index);
-      return [maskName(module), { data, shape }];
-    }),
-  );
-
-/**
- * 1 with probability 1 - p. The gaps between dropped elements are geometric, so only p draws an element are needed:
- * masks of a rank-16 adapter on all layers are 76 million elements a step of 512 tokens.
- */
-export const keepMask = (
-  length: number,
-  p: number,
-  seed: number,
-  ...indices: readonly number[]
-): Uint8Array => {
-  const mask = new Uint8Array(length).fill(1);
-  const random = stream(seed, 'lora dropout', ...indices);
-  const perGap = 1 / Math.log1p(-p);
-  let at = -1;
-  for (;;) {
-    // (0, 1]: the logarithm is finite.
-    const u = (random.uint32() + 1) / 2 ** 32;
-    at += 1 + Math.floor(Math.log(u) * perGap);
-    if (at >= length) return mask;
-    mask[at] = 0;
-  }
+      const count = batch.ids.length * inputs;
+      let buffer = buffers.get(module);
+      if (buffer === undefined || buffer.length < count) {
+        buffer = new Uint8Array(count);
+        buffers.set(module, buffer);
+      }
+      const data = fillKeepMask(buffer.subarray(0, count), p, seed, step, micro, index);
+      feeds[maskName(module)] = { data, shape: [batch.ids.length, inputs] };
+    }
+    return feeds;
+  };
 };
 
 const collect = async (

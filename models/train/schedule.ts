@@ -49,7 +49,9 @@ const factor = (options: ScheduleOptions, step: number): number => {
       return Math.max(0, wave * (1 - minimum) + minimum);
     }
     case 'cosine_with_restarts':
-      return progress >= 1 ? 0 : Math.max(0, halfCosine(((options.num_cycles ?? 1) * progress) % 1));
+      return progress >= 1
+        ? 0
+        : Math.max(0, halfCosine(((options.num_cycles ?? 1) * progress) % 1));
     case 'polynomial': {
       const end = options.lr_end ?? 1e-7;
       if (step > totalSteps) return end / options.learningRate;

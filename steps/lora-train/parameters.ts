@@ -14,7 +14,11 @@ const number = (description: string, more: JsonSchema): JsonSchema => ({
   description,
   ...more,
 });
-const flag = (description: string): JsonSchema => ({ type: 'boolean', default: false, description });
+const flag = (description: string): JsonSchema => ({
+  type: 'boolean',
+  default: false,
+  description,
+});
 
 const lora: Readonly<Record<string, JsonSchema>> = {
   r: count('Rank of the adapter.', { default: 8 }),
@@ -198,8 +202,8 @@ export const problems = (params: JsonObject): readonly Problem[] => {
     found.push({ pointer: `/${key}`, message, ...(hint === undefined ? {} : { hint }) });
   };
   const { method, device } = params;
-  if (device !== undefined && device !== 'auto' && device !== 'cpu')
-    report('device', `training on ${String(device)} is not supported yet`, 'use cpu');
+  if (typeof device === 'string' && device !== 'auto' && device !== 'cpu')
+    report('device', `training on ${device} is not supported yet`, 'use cpu');
   for (const key of ['bf16', 'fp16'])
     if (params[key] === true)
       report(key, 'the CPU computes in float32', 'leave it out; weights may be 16 bit in memory');

@@ -60,11 +60,7 @@ const trainingRow = (
       );
     return { id: row.id, tokens: [...encoder.prompt(row), ...ending], labelsFrom: 0 };
   }
-  const { context, continuation } = encoder.pair(
-    row,
-    row.completion ?? '',
-    row.completion_tokens,
-  );
+  const { context, continuation } = encoder.pair(row, row.completion ?? '', row.completion_tokens);
   return {
     id: row.id,
     tokens: [...context, ...continuation, ...ending],
@@ -80,7 +76,7 @@ const endToken = (
 ): number | null => {
   if (!format.append_eos) return null;
   const configured = model.document.config['eos_token_id'];
-  const own = Array.isArray(configured) ? configured[0] : configured;
+  const own: unknown = Array.isArray(configured) ? configured[0] : configured;
   const id = tokenizer?.eosTokenIds[0] ?? (typeof own === 'number' ? own : undefined);
   if (id === undefined)
     throw new StepError(

@@ -1,15 +1,17 @@
 // Runs lora-train: opens model and rows, hands them to the loop, writes what came out. Progress, checkpoints and
 // measurements pass through here; the training itself is models/train.
 
+import { totalmem } from 'node:os';
 import { monotonicMs, StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
 import type { FittedAdapter } from '../../models/linear-lora.ts';
 import { checkAdapter, fitAdapter } from '../../models/linear-lora.ts';
 import { openModel } from '../../models/model.ts';
 import { readAdapter } from '../../models/peft-files.ts';
+import { labelCount } from '../../models/train/batches.ts';
 import { loadState, saveState } from '../../models/train/checkpoint.ts';
 import type { TrainingHost, TrainingJob, TrainingResult } from '../../models/train/loop.ts';
 import { Diverged, train } from '../../models/train/loop.ts';
-import { trainingWeights } from '../../models/train/memory.ts';
+import { estimateMemory, trainingWeights } from '../../models/train/memory.ts';
 import { warmupSteps } from '../../models/train/schedule.ts';
 import {
   adapterTrainables,
@@ -18,6 +20,7 @@ import {
   modelTrainables,
   namedTensors,
   storedValues,
+  totalLength,
 } from '../../models/train/trainables.ts';
 import type { WeightSource } from '../../models/weights.ts';
 import { torchGenerator } from '../../random/torch.ts';
@@ -48,7 +51,11 @@ const fineTune = async (context: StepContext): Promise<void> => {
   const { config, document } = model;
   const full = settings.method === 'full';
   if (full && document.quantization !== null)
-    throw new StepError('E581', 'every weight of a quantised model cannot be trained', 'use method: lora');
+    throw new StepError(
+      'E581',
+      'every weight of a quantised model cannot be trained',
+      'use method: lora',
+    );
 
   note('reading rows');
   const maxLength = Math.min(settings.maxLength ?? 1024, config.maxPositions);
@@ -97,6 +104,7 @@ const fineTune = async (context: StepContext): Promise<void> => {
     saveEverySteps: settings.saveSteps,
     threads: context.threads,
   };
+  requireMemory(context, job);
   const saved = context.checkpoint.load();
   const state = saved === null ? null : loadState(saved, initial.length);
   if (state !== null) context.log(`going on after step ${state.progress.step}`);
@@ -186,6 +194,30 @@ const requireRows = (
     );
 };
 
+/** A run that can't fit is refused before it fills the machine. */
+const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob): void => {
+  const longest = Math.max(...rows.map(({ tokens }) => tokens.length));
+  const all = rows.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const tokens = Math.min(all, plan.batchSize * (plan.packTo ?? longest));
+  const labels = rows.reduce((sum, row) => sum + labelCount(row), 0);
+  const estimate = estimateMemory(model.config, model.weights, {
+    tokens,
+    length: longest,
+    labels: Math.ceil((tokens * labels) / all),
+    trainedElements: totalLength(model.trainables),
+    full: model.adapter === null,
+  });
+  context.measure('estimated_memory', estimate, 'bytes');
+  const there = totalmem();
+  if (estimate <= there) return;
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  throw new StepError(
+    'E584',
+    `training needs about ${gib(estimate)} of memory, this machine has ${gib(there)}`,
+    'lower max_length or per_device_train_batch_size, or quantise the model first',
+  );
+};
+
 /** What a person sees while it trains, and what is measured. Nothing of it reaches the artifact. */
 const observer = (
   context: StepContext,
@@ -232,7 +264,8 @@ const observer = (
     host,
     measure: () => {
       const seconds = (lastStep - started) / 1000;
-      if (steps > 0 && seconds > 0) context.measure('tokens_per_second', tokens / seconds, 'tokens/s');
+      if (steps > 0 && seconds > 0)
+        context.measure('tokens_per_second', tokens / seconds, 'tokens/s');
       context.measure('trained_tokens', tokens, 'tokens');
     },
   };
@@ -268,14 +301,34 @@ const report = (context: StepContext, result: TrainingResult): void => {
     kind: 'headline',
     text: `loss ${first.loss.toFixed(3)} -> ${last.loss.toFixed(3)} in ${log.length} steps${tail}`,
   });
-  const series = (title: string, y: string, points: readonly (readonly [number, number])[]): void => {
+  const series = (
+    title: string,
+    y: string,
+    points: readonly (readonly [number, number])[],
+  ): void => {
     context.report({ kind: 'series', title, x: 'step', y, points });
   };
-  series('training loss', 'loss', log.map(({ step, loss }) => [step, loss]));
+  series(
+    'training loss',
+    'loss',
+    log.map(({ step, loss }) => [step, loss]),
+  );
   if (validation.length > 0)
-    series('validation loss', 'loss', validation.map(({ step, eval_loss: loss }) => [step, loss]));
-  series('learning rate', 'learning rate', log.map(({ step, learning_rate: rate }) => [step, rate]));
-  series('gradient norm', 'norm', log.map(({ step, grad_norm: norm }) => [step, norm]));
+    series(
+      'validation loss',
+      'loss',
+      validation.map(({ step, eval_loss: loss }) => [step, loss]),
+    );
+  series(
+    'learning rate',
+    'learning rate',
+    log.map(({ step, learning_rate: rate }) => [step, rate]),
+  );
+  series(
+    'gradient norm',
+    'norm',
+    log.map(({ step, grad_norm: norm }) => [step, norm]),
+  );
 };
 
 const divergence = (error: Diverged, context: StepContext): StepError => {

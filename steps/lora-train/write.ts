@@ -21,7 +21,10 @@ export const writeTrainedAdapter = (
   tensors: readonly NamedTensor[],
 ): void => {
   writeAdapter(output.folder, {
-    config: { ...adapter.config, target_modules: targetNames(adapter, linearModules(model.config)) },
+    config: {
+      ...adapter.config,
+      target_modules: targetNames(adapter, linearModules(model.config)),
+    },
     baseModel: '',
     // PEFT wants it said for GPT-2, whose Conv1D holds its weight as [in, out].
     fanInFanOut: model.config.modelType === 'gpt2',
@@ -41,7 +44,9 @@ const targetNames = (
     const layer = /\.(\d+)\./.exec(module)?.[1];
     return names.has(last(module)) && (layers === null || layers.includes(Number(layer)));
   });
-  return meant.length === adapter.targets.size ? [...names].sort() : [...adapter.targets.keys()].sort();
+  return meant.length === adapter.targets.size
+    ? [...names].sort()
+    : [...adapter.targets.keys()].sort();
 };
 
 const weightsName = 'model.safetensors';

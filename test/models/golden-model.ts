@@ -31,6 +31,7 @@ export interface GoldenModel {
 
 const derived = mkdtempSync(join(tmpdir(), 'mesa-test-derived-'));
 
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows the file
 export const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 
 export const openGolden = (

@@ -103,21 +103,25 @@ interface PackedCase {
 }
 
 for (const kind of skipPacked === false ? readdirSync(sharedPath(packed)) : ['llama']) {
-  test(`packed ${kind}: loss and gradients of rows in one sequence`, { skip: skipPacked }, async () => {
-    const folder = sharedPath(`${packed}/${kind}`);
-    const golden = readJson<PackedCase>(join(folder, 'case.json'));
-    const { rank, alpha, targets } = golden.options;
-    await compare(
-      join(folder, golden.base),
-      { ...defaultLoraConfig, r: rank, lora_alpha: alpha, target_modules: targets },
-      readFloatTensors(join(folder, 'adapter.safetensors')),
-      golden.rows.map(({ prompt, completion }) =>
-        rowOf([...prompt, ...completion], prompt.length),
-      ),
-      {
-        loss: golden.packed_loss,
-        gradients: readFloatTensors(join(folder, 'grads-packed.safetensors')),
-      },
-    );
-  });
+  test(
+    `packed ${kind}: loss and gradients of rows in one sequence`,
+    { skip: skipPacked },
+    async () => {
+      const folder = sharedPath(`${packed}/${kind}`);
+      const golden = readJson<PackedCase>(join(folder, 'case.json'));
+      const { rank, alpha, targets } = golden.options;
+      await compare(
+        join(folder, golden.base),
+        { ...defaultLoraConfig, r: rank, lora_alpha: alpha, target_modules: targets },
+        readFloatTensors(join(folder, 'adapter.safetensors')),
+        golden.rows.map(({ prompt, completion }) =>
+          rowOf([...prompt, ...completion], prompt.length),
+        ),
+        {
+          loss: golden.packed_loss,
+          gradients: readFloatTensors(join(folder, 'grads-packed.safetensors')),
+        },
+      );
+    },
+  );
 }

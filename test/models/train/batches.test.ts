@@ -5,20 +5,18 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { TrainingRow } from '../../../models/train/batches.ts';
 import { labelCount, layOut, planSteps } from '../../../models/train/batches.ts';
-import { keepMask } from '../../../models/train/runner.ts';
+import { fillKeepMask } from '../../../models/train/dropout.ts';
 
 const row = fc
   .record({ length: fc.integer({ min: 1, max: 40 }), from: fc.integer({ min: 0, max: 40 }) })
   .map(({ length, from }) => ({ length, labelsFrom: Math.min(from, length) }));
-const rows = fc
-  .array(row, { minLength: 1, maxLength: 25 })
-  .map((shapes): readonly TrainingRow[] =>
-    shapes.map(({ length, labelsFrom }, index) => ({
-      id: String(index),
-      tokens: Array.from({ length }, (_, i) => index * 100 + i),
-      labelsFrom,
-    })),
-  );
+const rows = fc.array(row, { minLength: 1, maxLength: 25 }).map((shapes): readonly TrainingRow[] =>
+  shapes.map(({ length, labelsFrom }, index) => ({
+    id: String(index),
+    tokens: Array.from({ length }, (_, i) => index * 100 + i),
+    labelsFrom,
+  })),
+);
 
 test('a layout holds every token of every row once, in order, and each row stands alone', () => {
   fc.assert(
@@ -93,14 +91,28 @@ test('an epoch is every row once; steps hold `accumulation` micro-batches but fo
 });
 
 test('a fractional epoch ends early', () => {
-  const given = Array.from({ length: 10 }, (_, i) => ({ id: String(i), tokens: [1, 2], labelsFrom: 0 }));
-  const plan = { maxSteps: 0, batchSize: 1, accumulation: 1, packTo: null, order: () => [...given.keys()] };
+  const given = Array.from({ length: 10 }, (_, i) => ({
+    id: String(i),
+    tokens: [1, 2],
+    labelsFrom: 0,
+  }));
+  const plan = {
+    maxSteps: 0,
+    batchSize: 1,
+    accumulation: 1,
+    packTo: null,
+    order: () => [...given.keys()],
+  };
   assert.equal(planSteps(given, { ...plan, epochs: 0.5 }).length, 5);
   assert.equal(planSteps(given, { ...plan, epochs: 1.25 }).length, 13);
 });
 
 test('short rows get short slots where that costs less', () => {
-  const given = Array.from({ length: 8 }, (_, i) => ({ id: String(i), tokens: Array<number>(16).fill(1), labelsFrom: 0 }));
+  const given = Array.from({ length: 8 }, (_, i) => ({
+    id: String(i),
+    tokens: Array<number>(16).fill(1),
+    labelsFrom: 0,
+  }));
   const cheapAttention = layOut(given, 1e9);
   assert.equal(cheapAttention.ids.length, 128);
   const batch = layOut(given, 16);
@@ -108,12 +120,14 @@ test('short rows get short slots where that costs less', () => {
 });
 
 test('dropout keeps 1 - p of the elements, by position and not by order', () => {
-  const mask = keepMask(100_000, 0.05, 1, 2, 3);
+  const keepMask = (...key: readonly [number, ...number[]]): Uint8Array =>
+    fillKeepMask(new Uint8Array(100_000), 0.05, ...key);
+  const mask = keepMask(1, 2, 3);
   const kept = mask.reduce((sum, value) => sum + value, 0) / mask.length;
   // Four standard deviations of a share of 100,000.
   assert.ok(Math.abs(kept - 0.95) < 4 * Math.sqrt((0.05 * 0.95) / mask.length), `${kept}`);
-  assert.deepEqual(keepMask(100_000, 0.05, 1, 2, 3), mask);
-  assert.notDeepEqual(keepMask(100_000, 0.05, 1, 2, 4), mask);
+  assert.deepEqual(keepMask(1, 2, 3), mask);
+  assert.notDeepEqual(keepMask(1, 2, 4), mask);
   // Neighbours are independent: a drop is followed by a drop as often as any element is dropped.
   let pairs = 0;
   let drops = 0;

@@ -79,7 +79,11 @@ test('clipping by the norm of all gradients together', { skip }, () => {
     const norm = gradientNorm(gradients);
     close([norm], [expected.norm], 'norm');
     const scale = clipScale(norm, expected.max_norm);
-    close(gradients.map((value) => value * scale), expected.clipped.flat(), 'clipped');
+    close(
+      gradients.map((value) => value * scale),
+      expected.clipped.flat(),
+      'clipped',
+    );
   }
   assert.equal(clipScale(100, 0), 1);
 });

@@ -31,7 +31,10 @@ test('every schedule of the goldens, step by step', { skip }, () => {
     };
     for (const [step, expected] of golden.lr_of_step_0_to_total.entries()) {
       const actual = learningRate(options, step);
-      assert.ok(Math.abs(actual - expected) < 1e-12, `${name}, step ${step}: ${actual}, ${expected}`);
+      assert.ok(
+        Math.abs(actual - expected) < 1e-12,
+        `${name}, step ${step}: ${actual}, ${expected}`,
+      );
     }
   }
   const covered = new Set(goldens.map(([, golden]) => golden.name));

@@ -34,7 +34,10 @@ after(() => {
   rmSync(derived, { recursive: true, force: true });
 });
 
-const losses = async (mode: WeightMode, texts: readonly (readonly number[])[]): Promise<number[]> => {
+const losses = async (
+  mode: WeightMode,
+  texts: readonly (readonly number[])[],
+): Promise<number[]> => {
   const path = sharedPath(file);
   const gguf = readGgufHeader(path);
   const json = configFromGguf(gguf);
@@ -57,7 +60,7 @@ const losses = async (mode: WeightMode, texts: readonly (readonly number[])[]): 
 test('losses of texts, with unpacked and with packed weights', { skip }, async () => {
   const { passages } = readSharedJson<Golden>('goldens/smollm2/loss.json');
   const { json, config } = tokenizerFromGguf(readGgufHeader(sharedPath(file)));
-  const tokenizer = await hfTokenizer({ json, config, eosTokenIds: [], chatTemplate: null });
+  const tokenizer = hfTokenizer({ json, config, eosTokenIds: [], chatTemplate: null });
   const texts = passages.map(({ text }) => tokenizer.encode(text, { addSpecialTokens: false }));
   assert.deepEqual(
     texts.map(({ length }) => length),

@@ -200,58 +200,62 @@ const largestDifference = (actual: Float32Array, expected: Float32Array): number
   );
 };
 
-test('a run stopped between any two micro-batches and resumed gives the same bits', { skip }, async () => {
-  const folder = sharedPath(`${root}/llama-lora-accumulation`);
-  const golden = readJson<Case>(join(folder, 'case.json'));
-  const { saveState, loadState } = await import('../../../models/train/checkpoint.ts');
-  const { mkdtempSync } = await import('node:fs');
-  const { tmpdir } = await import('node:os');
-  const job = (): TrainingJob => {
-    const base = jobOf(folder, golden);
-    const { adapter } = base.model;
-    assert.ok(adapter);
-    const dropped = { ...adapter, config: { ...adapter.config, lora_dropout: 0.1 } };
-    return {
-      ...base,
-      model: { ...base.model, adapter: dropped },
-      plan: { ...base.plan, epochs: 1 },
-      seed: 7,
+test(
+  'a run stopped between any two micro-batches and resumed gives the same bits',
+  { skip },
+  async () => {
+    const folder = sharedPath(`${root}/llama-lora-accumulation`);
+    const golden = readJson<Case>(join(folder, 'case.json'));
+    const { saveState, loadState } = await import('../../../models/train/checkpoint.ts');
+    const { mkdtempSync } = await import('node:fs');
+    const { tmpdir } = await import('node:os');
+    const job = (): TrainingJob => {
+      const base = jobOf(folder, golden);
+      const { adapter } = base.model;
+      assert.ok(adapter);
+      const dropped = { ...adapter, config: { ...adapter.config, lora_dropout: 0.1 } };
+      return {
+        ...base,
+        model: { ...base.model, adapter: dropped },
+        plan: { ...base.plan, epochs: 1 },
+        seed: 7,
+      };
     };
-  };
-  const whole = await train(job(), quietHost(), null);
-  assert.equal(whole.log.length, 6);
+    const whole = await train(job(), quietHost(), null);
+    assert.equal(whole.log.length, 6);
 
-  for (const stopAfter of [1, 2, 5, 9, 20]) {
-    const controller = new AbortController();
-    const file = mkdtempSync(join(tmpdir(), 'mesa-test-resume-'));
-    const seen: TrainingState[] = [];
-    let checks = 0;
-    // The signal is looked at once before every micro-batch.
-    const signal = new Proxy(controller.signal, {
-      get: (target, key) => {
-        if (key === 'aborted' && ++checks > stopAfter) controller.abort(new Error('stop'));
-        return Reflect.get(target, key, target) as unknown;
-      },
-    });
-    const stopped = train(
-      job(),
-      {
-        ...quietHost(),
-        signal,
-        save: (state) => {
-          saveState(file, state);
-          seen.push(state);
-          return Promise.resolve();
+    for (const stopAfter of [1, 2, 5, 9, 20]) {
+      const controller = new AbortController();
+      const file = mkdtempSync(join(tmpdir(), 'mesa-test-resume-'));
+      const seen: TrainingState[] = [];
+      let checks = 0;
+      // The signal is looked at once before every micro-batch.
+      const signal = new Proxy(controller.signal, {
+        get: (target, key) => {
+          if (key === 'aborted' && ++checks > stopAfter) controller.abort(new Error('stop'));
+          return Reflect.get(target, key, target) as unknown;
         },
-      },
-      null,
-    );
-    await assert.rejects(stopped, /stop/);
-    assert.equal(seen.length, 1);
-    const resumed = job();
-    const result = await train(resumed, quietHost(), loadState(file, resumed.initial.length));
-    assert.deepEqual(result.log, whole.log);
-    assert.deepEqual(result.parameters, whole.parameters);
-    assert.deepEqual(result.validation, whole.validation);
-  }
-});
+      });
+      const stopped = train(
+        job(),
+        {
+          ...quietHost(),
+          signal,
+          save: (state) => {
+            saveState(file, state);
+            seen.push(state);
+            return Promise.resolve();
+          },
+        },
+        null,
+      );
+      await assert.rejects(stopped, /stop/);
+      assert.equal(seen.length, 1);
+      const resumed = job();
+      const result = await train(resumed, quietHost(), loadState(file, resumed.initial.length));
+      assert.deepEqual(result.log, whole.log);
+      assert.deepEqual(result.parameters, whole.parameters);
+      assert.deepEqual(result.validation, whole.validation);
+    }
+  },
+);

@@ -68,7 +68,9 @@ const small = {
 
 const adapterOf = (run: StepRun): InputArtifact => run.output('adapter', 'adapter');
 const trainingOf = (run: StepRun, name = 'adapter'): TrainingDocument =>
-  JSON.parse(readFileSync(join(run.root, 'outputs', name, 'training.json'), 'utf8')) as TrainingDocument;
+  JSON.parse(
+    readFileSync(join(run.root, 'outputs', name, 'training.json'), 'utf8'),
+  ) as TrainingDocument;
 
 const whole = await runStep(loraTrain, { params: small, inputs: { model, data } });
 
@@ -93,14 +95,20 @@ test('writes a PEFT folder and the log of every optimiser step', () => {
   const training = trainingOf(whole);
   assert.equal(training.base_model, model.digest);
   assert.equal(training.format, 'd1');
-  assert.equal(training.log.length, whole.progress.filter(({ values }) => values !== undefined).length);
+  assert.equal(
+    training.log.length,
+    whole.progress.filter(({ values }) => values !== undefined).length,
+  );
   const [first, last] = [training.log[0], training.log.at(-1)];
   assert.ok(first && last && last.loss < first.loss, 'the loss falls');
   assert.deepEqual(
     training.log.map(({ step }) => step),
     training.log.map((_, index) => index + 1),
   );
-  assert.equal(whole.measurements.get('trainable_parameters'), 4 * 2 * (64 + 48 + 48 + 64 + 3 * 80));
+  assert.equal(
+    whole.measurements.get('trainable_parameters'),
+    4 * 2 * (64 + 48 + 48 + 64 + 3 * 80),
+  );
 });
 
 test('interrupted anywhere and resumed, every byte is the same', async () => {
@@ -125,7 +133,10 @@ test('interrupted anywhere and resumed, every byte is the same', async () => {
 });
 
 test('save_steps has no effect on bytes', async () => {
-  const run = await runStep(loraTrain, { params: { ...small, save_steps: 1 }, inputs: { model, data } });
+  const run = await runStep(loraTrain, {
+    params: { ...small, save_steps: 1 },
+    inputs: { model, data },
+  });
   assert.equal(adapterOf(run).digest, adapterOf(whole).digest);
 });
 
@@ -208,8 +219,16 @@ test('a loss that is no number stops the step', async () => {
 });
 
 test('rows that are too long are left out and counted; a row with nothing to learn is an error or counted', async () => {
-  const long = { id: 'long', item: '0000000000000000', prompt_tokens: Array<number>(30).fill(5), completion_tokens: [6] };
-  const run = await runStep(loraTrain, { params: small, inputs: { model, data: prompts(4, 'd1', [long]) } });
+  const long = {
+    id: 'long',
+    item: '0000000000000000',
+    prompt_tokens: Array<number>(30).fill(5),
+    completion_tokens: [6],
+  };
+  const run = await runStep(loraTrain, {
+    params: small,
+    inputs: { model, data: prompts(4, 'd1', [long]) },
+  });
   assert.deepEqual(trainingOf(run).rows, {
     trained: 4,
     dropped: [{ reason: 'longer than 20 tokens', count: 1 }],
@@ -217,7 +236,10 @@ test('rows that are too long are left out and counted; a row with nothing to lea
   assert.deepEqual(run.warnings, ['1 rows are left out: longer than 20 tokens']);
 
   const bare = { id: 'bare', item: '0000000000000000', prompt_tokens: [5, 6] };
-  const refused = prepareStep(loraTrain, { params: small, inputs: { model, data: prompts(1, 'd1', [bare]) } });
+  const refused = prepareStep(loraTrain, {
+    params: small,
+    inputs: { model, data: prompts(1, 'd1', [bare]) },
+  });
   await assert.rejects(loraTrain.run(refused.context), /row bare has no completion/);
 });
 
@@ -234,7 +256,10 @@ test('modules that are not there are named, with those that are', async () => {
     params: { ...small, target_modules: ['q_proj', 'c_attn'] },
     inputs: { model, data },
   });
-  await assert.rejects(loraTrain.run(run.context), /c_attn matches no linear layer; the model has q_proj/);
+  await assert.rejects(
+    loraTrain.run(run.context),
+    /c_attn matches no linear layer; the model has q_proj/,
+  );
 });
 
 test('parameters that have no meaning here are found before anything runs', () => {
@@ -244,5 +269,8 @@ test('parameters that have no meaning here are found before anything runs', () =
   assert.deepEqual(pointers({ device: 'webgpu' }), ['/device']);
   assert.deepEqual(pointers({ bf16: true }), ['/bf16']);
   assert.deepEqual(pointers({ method: 'full', target_modules: ['q_proj'] }), ['/target_modules']);
-  assert.deepEqual(pointers({ method: 'full', target_modules: 'all-linear', rank_pattern: {} }), []);
+  assert.deepEqual(
+    pointers({ method: 'full', target_modules: 'all-linear', rank_pattern: {} }),
+    [],
+  );
 });
