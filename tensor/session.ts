@@ -3,12 +3,14 @@
 // failures into errors that say what to do. A run blocks the event loop of its thread until it is done.
 import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
 import type { DType, TensorData } from './dtype.ts';
-import { holds, slots } from './dtype.ts';
+import type { Feed, Feeds } from './feeds.ts';
+import { SessionError, checkData, checkFeeds } from './feeds.ts';
 import type { Graph, Value } from './graph.ts';
 import { lower } from './lower.ts';
 import { memoryLocation, serialize } from './onnx.ts';
-import type { Shape } from './shape.ts';
-import { evaluateDim, showShape } from './shape.ts';
+
+export { SessionError };
+export type { Feed, Feeds };
 
 export type Device = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
 
@@ -29,12 +31,6 @@ export interface SessionOptions {
   readonly extra?: Readonly<Record<string, string>>;
 }
 
-export interface Feed {
-  readonly data: TensorData;
-  readonly shape: readonly number[];
-}
-export type Feeds = Readonly<Record<string, Feed>>;
-
 export interface RunOptions {
   /** Outputs to compute; all of them when left out. */
   readonly fetches?: readonly string[];
@@ -48,16 +44,6 @@ export interface Session {
   run(feeds: Feeds, options?: RunOptions): Promise<Record<string, Feed>>;
   /** Gives the memory back; the session can't be used afterwards. */
   release(): Promise<void>;
-}
-
-/** What the caller can do something about: a device that isn't there, a feed that doesn't fit, a refused model. */
-export class SessionError extends Error {
-  override readonly name = 'SessionError';
-  readonly code: 'device-missing' | 'bad-feed' | 'load-failed' | 'run-failed' | 'released';
-  constructor(code: SessionError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 export const runtimeVersion = (): string => env.versions.node ?? env.versions.common;
@@ -118,61 +104,6 @@ const asExternalData = ([value, data]: readonly [Value, TensorData]) => ({
   path: memoryLocation(value.name),
   data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 });
-
-function checkData(
-  name: string,
-  type: { dtype: DType },
-  data: TensorData,
-  shape: readonly number[],
-): void {
-  if (!holds(type.dtype, data)) {
-    throw new SessionError(
-      'bad-feed',
-      `${name}: ${type.dtype} isn't held in a ${data.constructor.name}`,
-    );
-  }
-  const count = shape.reduce((product, dim) => product * dim, 1);
-  if (data.length !== slots(type.dtype, count)) {
-    throw new SessionError(
-      'bad-feed',
-      `${name}: ${data.length} numbers don't fill ${showShape(shape)}`,
-    );
-  }
-  if (!(data.buffer instanceof ArrayBuffer)) {
-    throw new SessionError('bad-feed', `${name}: the runtime can't read a SharedArrayBuffer`);
-  }
-}
-
-/** Named dimensions get their size from the first feed that has them; every other feed must agree. */
-function checkFeeds(inputs: readonly Value[], feeds: Feeds): void {
-  const sizes = new Map<string, number>();
-  const known = new Set(inputs.map((value) => value.name));
-  for (const name of Object.keys(feeds)) {
-    if (!known.has(name)) throw new SessionError('bad-feed', `the graph has no input ${name}`);
-  }
-  const wrong = (value: Value, shape: Shape): never => {
-    const where = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ');
-    const message = `${value.name}: ${showShape(shape)} isn't ${showShape(value.shape)}`;
-    throw new SessionError('bad-feed', where === '' ? message : `${message} where ${where}`);
-  };
-  for (const value of inputs) {
-    const feed = feeds[value.name];
-    if (feed === undefined) throw new SessionError('bad-feed', `input ${value.name} isn't fed`);
-    checkData(value.name, value, feed.data, feed.shape);
-    if (feed.shape.length !== value.shape.length) wrong(value, feed.shape);
-    value.shape.forEach((dim, axis) => {
-      const size = feed.shape[axis] ?? -1;
-      if (typeof dim === 'string' && /^\w+$/.test(dim) && !sizes.has(dim)) sizes.set(dim, size);
-    });
-  }
-  for (const value of inputs) {
-    value.shape.forEach((dim, axis) => {
-      const shape = feeds[value.name]?.shape ?? [];
-      const expected = evaluateDim(dim, sizes);
-      if (expected !== undefined && expected !== shape[axis]) wrong(value, shape);
-    });
-  }
-}
 
 /** Wraps a feed once; the same feed object is the same tensor in every run. */
 function tensorFactory(): (dtype: DType, feed: Feed) => Tensor {
