@@ -100,6 +100,7 @@ export class ActionCache {
 
   /** Must be called in the transaction that makes the artifacts' objects known. */
   put(action: NewAction): void {
+    this.#histories.clear();
     this.#put.run({
       key: action.key,
       numerics: action.made.numericsClass ?? '',

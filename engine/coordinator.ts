@@ -264,6 +264,13 @@ export class Coordinator {
 
   #cached(step: Step, action: Action): void {
     step.key = action.key;
+    if (action.made.acceptedCode !== undefined) {
+      // From now on it stands under its own key, and says which code made it.
+      const { project } = this.#plan.services;
+      write(project.database, () => {
+        project.actions.put({ ...action, id: step.instance.id, step: step.name });
+      });
+    }
     this.#say({ event: 'step-cached', at: now(), step: step.name, result: action.result, made: action.made });
     this.#done(step, action.result);
   }

@@ -111,13 +111,14 @@ const walk = (
   if (typeof value === 'string') return path === undefined ? value : digestPath(value, path);
   if (isList(value)) return value.map((item) => walk(item, items(all), path, digestPath));
   if (!isObject(value)) return value;
-  const out: Record<string, Canonical> = {};
-  for (const [name, item] of Object.entries(value)) {
-    const schema = below(all, name);
-    if (annotation(speaking(schema), 'x-mesa-effect') === 'none') continue;
-    out[name] = walk(item, schema, undefined, digestPath);
-  }
-  return out;
+  // fromEntries, since a parameter may be called __proto__.
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, item]): readonly (readonly [string, Canonical])[] => {
+      const schema = below(all, name);
+      if (annotation(speaking(schema), 'x-mesa-effect') === 'none') return [];
+      return [[name, walk(item, schema, undefined, digestPath)]];
+    }),
+  );
 };
 
 /** Parameters as they enter the key. */

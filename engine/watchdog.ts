@@ -1,36 +1,13 @@
 // A thread of each worker that reads standard input to its end. The end comes when the coordinator is gone, however it
 // died, and then the whole process group goes at once, even while a native kernel blocks the main thread.
 // Lines it reads on the way are handed to the main thread.
+//
+// It reads through its own event loop: a blocking read could not be given up, and process.exit() would wait for it.
 
-import { readSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 
-const read = (buffer: Buffer): number => {
-  try {
-    return readSync(0, buffer);
-  } catch (error) {
-    // A terminal or a file given as standard input may say this; a pipe from a coordinator never does.
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-      return read(buffer);
-    }
-    return 0;
-  }
-};
-
-const watch = (): void => {
-  const buffer = Buffer.allocUnsafe(1 << 16);
-  let pending: Buffer[] = [];
-  for (let size = read(buffer); size > 0; size = read(buffer)) {
-    let start = 0;
-    for (let end = buffer.indexOf(10); end >= 0 && end < size; end = buffer.indexOf(10, start)) {
-      pending.push(Buffer.from(buffer.subarray(start, end)));
-      parentPort?.postMessage(Buffer.concat(pending).toString('utf8'));
-      pending = [];
-      start = end + 1;
-    }
-    if (start < size) pending.push(Buffer.from(buffer.subarray(start, size)));
-  }
+const end = (): void => {
   try {
     process.kill(-process.pid, 'SIGKILL');
   } catch {
@@ -39,4 +16,13 @@ const watch = (): void => {
   process.kill(process.pid, 'SIGKILL');
 };
 
-watch();
+const input = new Socket({ fd: 0, readable: true, writable: false });
+let pending = '';
+input.setEncoding('utf8');
+input.on('data', (chunk: string) => {
+  const lines = (pending + chunk).split('\n');
+  pending = lines.pop() ?? '';
+  for (const line of lines) parentPort?.postMessage(line);
+});
+input.on('error', end);
+input.on('close', end);
