@@ -6,12 +6,7 @@ import { StepError } from '../engine/step.ts';
 import { comparePaired, judge, type Comparison } from '../metrics/compare.ts';
 import type { Metric } from '../metrics/metric.ts';
 import { findMetric } from '../metrics/registry.ts';
-import type {
-  ComparisonDocument,
-  PairedComparison,
-  ScoreRow,
-  ScoresDocument,
-} from '../schemas/artifact.ts';
+import type { ComparisonDocument, PairedComparison, ScoreRow } from '../schemas/artifact.ts';
 import { pairRows, rowScore, type RowPair } from '../steps/compare-baseline/pair-rows.ts';
 import type { ComparisonResult } from '../ui/results.ts';
 import { readDocument, type OpenArtifact } from './results.ts';
@@ -58,8 +53,8 @@ export const compareScores = (
   before: NamedScores,
   after: NamedScores,
 ): Result<ComparisonResult, string> => {
-  const old = readDocument<ScoresDocument>(before.artifact, 'scores.json');
-  const fresh = readDocument<ScoresDocument>(after.artifact, 'scores.json');
+  const old = readDocument(before.artifact, 'scores.json');
+  const fresh = readDocument(after.artifact, 'scores.json');
   if (old === null || fresh === null) return err('one of the two has no scores.json');
   const pairs = pairUp(before, after);
   if (!pairs.ok) return pairs;

@@ -9,6 +9,7 @@ import type { Project } from '../engine/project.ts';
 import { err, ok, type Result } from '../engine/result.ts';
 import { readRun, runIds } from '../engine/run-store.ts';
 import { didYouMean } from '../engine/suggest.ts';
+import type { ComparisonDocument, ScoresDocument } from '../schemas/artifact.ts';
 import type { OutputRecord } from '../schemas/event.ts';
 import type { RunRecord, RunStepRecord } from '../schemas/run-record.ts';
 import type { CliContext } from './context.ts';
@@ -152,7 +153,8 @@ export const openArtifact = async (
     names: [...paths.keys()],
     file: (name) => {
       const found = paths.get(name);
-      if (found == null) throw new Error(`artifact ${digest} has no file ${name}`);
+      if (found === undefined || found === null)
+        throw new Error(`artifact ${digest} has no file ${name}`);
       return found;
     },
   });
@@ -169,7 +171,7 @@ export const findArtifact = async (
   text: string,
 ): Promise<Result<FoundArtifact, Missing>> => {
   const name = parseResultName(text);
-  if (name?.step == null)
+  if (name === null || name.step === null)
     return err({
       message: `"${text}" names no result`,
       hint: 'results are RUN/STEP or RUN/STEP.OUTPUT, such as last/answers',
@@ -184,19 +186,28 @@ export const findArtifact = async (
     : artifact;
 };
 
-/** A JSON document of an artifact. Written by MESA and verified by digest, so its shape is what its kind says. */
-export const readDocument = <T>(artifact: OpenArtifact, name: string): T | null =>
+/** The JSON documents that commands read, by file name. */
+interface Documents {
+  'scores.json': ScoresDocument;
+  'comparison.json': ComparisonDocument;
+}
+
+/** Written by MESA and verified by digest, so its shape is what its name says. Null where there is none. */
+export const readDocument = <Name extends keyof Documents>(
+  artifact: OpenArtifact,
+  name: Name,
+): Documents[Name] | null =>
   artifact.names.includes(name)
-    ? (JSON.parse(readFileSync(artifact.file(name), 'utf8')) as T)
+    ? (JSON.parse(readFileSync(artifact.file(name), 'utf8')) as Documents[Name])
     : null;
 
 /** The document of an output of a record, where it is still in the cache. */
-export const documentOf = async <T>(
+export const documentOf = async <Name extends keyof Documents>(
   project: Project,
   output: OutputRecord | undefined,
-  name: string,
-): Promise<T | null> => {
+  name: Name,
+): Promise<Documents[Name] | null> => {
   if (output === undefined) return null;
   const artifact = await openArtifact(project, output);
-  return artifact.ok ? readDocument<T>(artifact.value, name) : null;
+  return artifact.ok ? readDocument(artifact.value, name) : null;
 };

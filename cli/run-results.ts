@@ -2,7 +2,7 @@
 // the numbers are in the artifacts.
 
 import type { Project } from '../engine/project.ts';
-import type { ComparisonDocument, ScoresDocument } from '../schemas/artifact.ts';
+import type { ComparisonDocument } from '../schemas/artifact.ts';
 import type { RunRecord, RunStepRecord } from '../schemas/run-record.ts';
 import type { ComparisonResult, Effort, RunResults, ScoresResult } from '../ui/results.ts';
 import { documentOf } from './results.ts';
@@ -20,7 +20,7 @@ const readScores = async (
   const found = new Map<string, ScoresResult>();
   for (const step of record.steps) {
     const output = outputOfKind(step, 'scores');
-    const document = await documentOf<ScoresDocument>(project, output, 'scores.json');
+    const document = await documentOf(project, output, 'scores.json');
     if (document !== null) found.set(step.step, { step: step.step, document });
   }
   return found;
@@ -59,7 +59,7 @@ export const gatherResults = async (project: Project, record: RunRecord): Promis
   const shown = new Set<string>();
   for (const step of record.steps) {
     const output = outputOfKind(step, 'comparison');
-    const document = await documentOf<ComparisonDocument>(project, output, 'comparison.json');
+    const document = await documentOf(project, output, 'comparison.json');
     if (document === null) continue;
     comparisons.push(comparisonOf(step, document, scores));
     for (const inputs of Object.values(step.inputs))

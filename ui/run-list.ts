@@ -19,7 +19,7 @@ export interface ListedRun {
 export const flatten = (value: Json, path = ''): [string, Json][] => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[path, value]];
   return Object.entries(value).flatMap(([key, item]) =>
-    flatten(item as Json, path === '' ? key : `${path}.${key}`),
+    flatten(item, path === '' ? key : `${path}.${key}`),
   );
 };
 
@@ -99,7 +99,11 @@ export const runMetrics = (results: RunResults): RunMetric[] => {
     for (const compared of document.comparisons) {
       const before = found.get(compared.metric);
       const { difference, higher_is_better: higherIsBetter } = compared;
-      if (before?.difference != null && !better(difference, before.difference, higherIsBetter))
+      if (
+        before !== undefined &&
+        before.difference !== null &&
+        !better(difference, before.difference, higherIsBetter)
+      )
         continue;
       const candidate = candidates.find(({ label }) => label === compared.candidate);
       found.set(compared.metric, {

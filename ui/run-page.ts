@@ -107,7 +107,7 @@ export const runPage = (record: RunRecord, theme: Theme, width: number | null): 
 /** Parameters as `path value`, one leaf a row. */
 const paramRows = (value: Json, path: string): string[][] => {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    const entries = Object.entries(value) as [string, Json][];
+    const entries = Object.entries<Json>(value);
     if (entries.length > 0)
       return entries.flatMap(([key, item]) =>
         paramRows(item, path === '' ? key : `${path}.${key}`),

@@ -15,7 +15,7 @@ import { readExperiment } from '../experiment.ts';
 /** Leaves of a document with their JSON pointers, in order. */
 const leaves = (value: Json, pointer = ''): [string, Json][] => {
   if (typeof value !== 'object' || value === null) return [[pointer, value]];
-  const entries = Object.entries(value) as [string, Json][];
+  const entries = Object.entries<Json>(value);
   if (entries.length === 0) return [[pointer, value]];
   return entries.flatMap(([key, item]) =>
     leaves(item, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`),

@@ -26,7 +26,7 @@ const fieldRows = (fields: KeyFields): [string, string][] => [
   ...(typeof fields.params === 'object' && fields.params !== null && !Array.isArray(fields.params)
     ? Object.entries(fields.params).map(([name, param]): [string, string] => [
         `params.${name}`,
-        value(param as Json),
+        value(param),
       ])
     : []),
   ...fields.inputs.map(([port, label, kind, content]): [string, string] => [
