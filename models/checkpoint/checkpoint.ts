@@ -1,7 +1,10 @@
 // Opening a checkpoint of any format: its files in, its tensors under Hugging Face names out. Headers are read and
 // checked here; no weight is.
 
-import { asIs, type StoredTensor } from './stored.ts';
+import { asIs, countOf, type Arrangement, type StoredTensor } from './stored.ts';
+import type { FileRange } from '../weights.ts';
+import type { Quantized } from './quantized.ts';
+import { readTorchFile, type TorchTensor } from './torch.ts';
 import { CheckpointError } from './error.ts';
 import { isEncoding } from './encoding.ts';
 import { readGgufHeader } from './gguf.ts';
@@ -31,7 +34,7 @@ export const openCheckpoint = (checkpoint: CheckpointFiles, config: HfConfig): S
     case 'mesa':
       return openSafetensors(checkpoint, String(config['model_type']));
     case 'torch':
-      throw new Error('torch checkpoints are not read yet');
+      return openTorch(checkpoint, String(config['model_type']));
   }
 };
 
@@ -78,12 +81,7 @@ const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): 
   for (const { name: fileName, path } of files) {
     const header = readSafetensorsHeader(path);
     shards.set(fileName, new Set(header.tensors.keys()));
-    for (const tensor of header.tensors.values()) {
-      const before = stored.get(tensor.name);
-      if (before !== undefined)
-        throw new CheckpointError(path, `is also in ${before.data.path}`, { tensor: tensor.name });
-      stored.set(tensor.name, tensor);
-    }
+    for (const tensor of header.tensors.values()) addOnce(stored, tensor);
     const { tensors, parts } = readDescribed(header);
     for (const [name, tensor] of tensors) described.set(name, tensor);
     for (const name of parts) describedParts.add(name);
@@ -91,33 +89,112 @@ const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): 
   if (index !== null) checkIndex(index, readIndex(index), shards);
 
   const { quantized, parts } = findBitsandbytes(stored);
-  const tensors = new Map<string, StoredTensor>();
+  const raw: RawTensor[] = [];
   for (const tensor of stored.values()) {
     if (parts.has(tensor.name) || describedParts.has(tensor.name)) continue;
-    const named = fromHubName(modelType, tensor.name);
-    if (named === null) continue;
-    const { path } = tensor.data;
-    if (!isEncoding(tensor.dtype))
-      throw new CheckpointError(path, `has dtype ${tensor.dtype}, which MESA cannot read`, {
-        tensor: tensor.name,
-      });
-    const clash = tensors.get(named.name);
-    if (clash !== undefined)
-      throw new CheckpointError(path, `means the same weight as ${clash.storedName}`, {
-        tensor: tensor.name,
-      });
     const packed = quantized.get(tensor.name) ?? described.get(tensor.name);
-    // Quantised layers are saved as linear layers, [out, in], even where the model has Conv1D.
-    const transposed = packed === undefined && named.arrangement.kind === 'transposed';
-    tensors.set(named.name, {
-      name: named.name,
-      storedName: tensor.name,
-      shape: packed?.shape ?? (transposed ? [...tensor.shape].reverse() : tensor.shape),
+    raw.push({
+      name: tensor.name,
+      shape: packed?.shape ?? tensor.shape,
       encoding: described.get(tensor.name)?.encoding ?? tensor.dtype,
-      arrangement: transposed ? named.arrangement : asIs,
+      arrangement: asIs,
+      // Quantised layers are saved as linear layers, [out, in], even where the model has Conv1D.
+      isLinear: packed !== undefined,
       quantized: packed?.quantized ?? null,
       data: tensor.data,
     });
   }
+  return underHubNames(raw, modelType);
+};
+
+const openTorch = ({ files, index }: CheckpointFiles, modelType: string): StoredTensors => {
+  const stored = new Map<string, TorchTensor>();
+  const shards = new Map<string, ReadonlySet<string>>();
+  for (const { name: fileName, path } of files) {
+    const tensors = readTorchFile(path);
+    shards.set(fileName, new Set(tensors.keys()));
+    for (const tensor of tensors.values()) addOnce(stored, tensor);
+  }
+  if (index !== null) checkIndex(index, readIndex(index), shards);
+  const raw = [...stored.values()].map((tensor): RawTensor => ({
+    name: tensor.name,
+    shape: tensor.shape,
+    encoding: tensor.encoding,
+    arrangement: arrangementOf(tensor),
+    isLinear: false,
+    quantized: null,
+    data: tensor.data,
+  }));
+  return underHubNames(raw, modelType);
+};
+
+const addOnce = <T extends { readonly name: string; readonly data: FileRange }>(
+  tensors: Map<string, T>,
+  tensor: T,
+): void => {
+  const before = tensors.get(tensor.name);
+  if (before !== undefined)
+    throw new CheckpointError(tensor.data.path, `is also in ${before.data.path}`, {
+      tensor: tensor.name,
+    });
+  tensors.set(tensor.name, tensor);
+};
+
+const arrangementOf = ({ shape, strides }: TorchTensor): Arrangement => {
+  const contiguous = shape.map((_, axis) => countOf(shape.slice(axis + 1)));
+  // The stride of an axis of one is never used.
+  const matches = (wanted: readonly number[]): boolean =>
+    shape.every((size, axis) => size <= 1 || strides[axis] === wanted[axis]);
+  if (matches(contiguous)) return asIs;
+  if (shape.length === 2 && matches([1, shape[0] ?? 0])) return { kind: 'transposed' };
+  return { kind: 'strided', strides };
+};
+
+/** A tensor as a file names it. */
+interface RawTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly encoding: string;
+  readonly arrangement: Arrangement;
+  /** Already [out, in], whatever the architecture's own layout. */
+  readonly isLinear: boolean;
+  readonly quantized: Quantized | null;
+  readonly data: FileRange;
+}
+
+const underHubNames = (raw: readonly RawTensor[], modelType: string): StoredTensors => {
+  const tensors = new Map<string, StoredTensor>();
+  for (const tensor of raw) {
+    const { name: storedName, encoding, data, quantized } = tensor;
+    const named = fromHubName(modelType, storedName);
+    if (named === null) continue;
+    if (!isEncoding(encoding))
+      throw new CheckpointError(data.path, `has dtype ${encoding}, which MESA cannot read`, {
+        tensor: storedName,
+      });
+    const clash = tensors.get(named.name);
+    if (clash !== undefined)
+      throw new CheckpointError(data.path, `means the same weight as ${clash.storedName}`, {
+        tensor: storedName,
+      });
+    const turned = named.arrangement.kind === 'transposed' && !tensor.isLinear;
+    tensors.set(named.name, {
+      name: named.name,
+      storedName,
+      shape: turned ? [...tensor.shape].reverse() : tensor.shape,
+      encoding,
+      arrangement: turned ? turn(tensor.arrangement) : tensor.arrangement,
+      quantized,
+      data,
+    });
+  }
   return tensors;
+};
+
+/** The arrangement of the transposed matrix. */
+const turn = (arrangement: Arrangement): Arrangement => {
+  if (arrangement.kind === 'transposed') return asIs;
+  return arrangement.kind === 'strided'
+    ? { kind: 'strided', strides: [...arrangement.strides].reverse() }
+    : { kind: 'transposed' };
 };

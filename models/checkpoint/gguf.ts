@@ -4,6 +4,7 @@
 
 import { CheckpointError } from './error.ts';
 import { encodings, isEncoding, type EncodingName } from './encoding.ts';
+import { Cursor } from './cursor.ts';
 import { BinaryFile } from './file.ts';
 import type { FileRange } from '../weights.ts';
 
@@ -81,61 +82,6 @@ const numberTypes: Readonly<
   12: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
 };
 const boolType = 7;
-
-/** Reads forwards through the file in windows of a megabyte, never past its end. */
-class Cursor {
-  readonly file: BinaryFile;
-  #window = new Uint8Array(0);
-  #windowStart = 0;
-  position = 0;
-
-  constructor(file: BinaryFile) {
-    this.file = file;
-  }
-
-  get left(): number {
-    return this.file.size - this.position;
-  }
-
-  /** The next `length` bytes; a view that holds until the next call. */
-  take(length: number, what: string): DataView {
-    if (length > this.left)
-      throw new CheckpointError(
-        this.file.path,
-        `is truncated or damaged: ${what} needs ${length} bytes, ${this.left} are left`,
-      );
-    const start = this.position - this.#windowStart;
-    if (start < 0 || start + length > this.#window.length) {
-      const size = Math.min(Math.max(length, 1 << 20), this.left);
-      this.#window = this.file.read(this.position, size);
-      this.#windowStart = this.position;
-    }
-    const at = this.position - this.#windowStart;
-    this.position += length;
-    return new DataView(this.#window.buffer, this.#window.byteOffset + at, length);
-  }
-
-  u32(what: string): number {
-    return this.take(4, what).getUint32(0, true);
-  }
-
-  /** A count or length: must be small enough for what follows to fit, at `bytesEach` at least. */
-  size(what: string, bytesEach: number): number {
-    const value = Number(this.take(8, what).getBigUint64(0, true));
-    if (value * bytesEach > this.left)
-      throw new CheckpointError(
-        this.file.path,
-        `is truncated or damaged: ${what} is ${value}, more than the file can hold`,
-      );
-    return value;
-  }
-
-  string(what: string): string {
-    const view = this.take(this.size(`length of ${what}`, 1), what);
-    // Vocabularies hold bytes that are no UTF-8: they become replacement characters, as in llama.cpp's own readers.
-    return new TextDecoder().decode(view);
-  }
-}
 
 export const readGgufHeader = (path: string): GgufFile => {
   using file = new BinaryFile(path);

@@ -135,6 +135,8 @@ const weightsOfFolder = (folder: string): CheckpointFiles => {
   if (has('model.safetensors')) return single('safetensors', 'model.safetensors');
   if (has('model.safetensors.index.json'))
     return sharded('safetensors', 'model.safetensors.index.json');
+  if (has('pytorch_model.bin')) return single('torch', 'pytorch_model.bin');
+  if (has('pytorch_model.bin.index.json')) return sharded('torch', 'pytorch_model.bin.index.json');
   const ggufs = readdirSync(folder).filter((name) => name.endsWith('.gguf'));
   const [gguf] = ggufs;
   if (gguf !== undefined && ggufs.length === 1) return single('gguf', gguf);
@@ -144,7 +146,7 @@ const weightsOfFolder = (folder: string): CheckpointFiles => {
     });
   throw new CheckpointError(
     folder,
-    'holds no weights: no model.safetensors, no model.safetensors.index.json and no .gguf file',
+    'holds no weights: no model.safetensors, pytorch_model.bin, index of either, or .gguf file',
   );
 };
 

@@ -128,7 +128,7 @@ const readEntry = (
     return fail(
       `lies at bytes ${start} to ${end} of the data, but the file has ${fileSize - dataStart}: truncated or damaged`,
     );
-  const bytes = (shape).reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
+  const bytes = shape.reduce((a, b) => a * b, 1) * safetensorsDtypes[dtype];
   if (bytes !== end - start)
     return fail(
       `needs ${bytes} bytes for shape [${shape.join(', ')}] of ${dtype}, but has ${end - start}`,

@@ -16,6 +16,8 @@ export type Arrangement =
    * half * headDim / 2 + i here.
    */
   | { readonly kind: 'interleaved'; readonly heads: number }
+  /** Rows are not one after the other (PyTorch's views): strides in values. */
+  | { readonly kind: 'strided'; readonly strides: readonly number[] }
   /** llama.cpp stores Gemma's norms with 1 added. */
   | { readonly kind: 'plus-one' };
 
@@ -47,12 +49,12 @@ export const rowsOf = (shape: readonly number[]): readonly [number, number] => {
 const pieceBytes = 8 << 20;
 
 /**
- * The stored bytes, a piece of whole rows at a time, rows in the model's order. `transposed` has no rows to give:
- * its one piece is the whole matrix as stored.
+ * The stored bytes, a piece of whole rows at a time, rows in the model's order. `transposed` and `strided` have no rows
+ * to give: their one piece is the whole matrix as stored.
  */
 export function* storedRows(tensor: StoredTensor, files: OpenFiles): Generator<Uint8Array> {
   const { data, arrangement } = tensor;
-  if (arrangement.kind === 'transposed') {
+  if (arrangement.kind === 'transposed' || arrangement.kind === 'strided') {
     yield files.read(data);
     return;
   }
@@ -94,8 +96,10 @@ export function* decodedRows(tensor: StoredTensor, files: OpenFiles): Generator<
   for (const piece of storedRows(tensor, files)) {
     const out = new Float32Array((piece.length / format.bytes) * format.values);
     format.decode(piece, out);
-    if (tensor.arrangement.kind === 'transposed') yield transpose(out, tensor.shape);
-    else if (tensor.arrangement.kind === 'plus-one') yield out.map((value) => value - 1);
+    const { arrangement } = tensor;
+    if (arrangement.kind === 'strided') yield gather(out, tensor.shape, arrangement.strides);
+    else if (arrangement.kind === 'transposed') yield transpose(out, tensor.shape);
+    else if (arrangement.kind === 'plus-one') yield out.map((value) => value - 1);
     else yield out;
   }
 }
@@ -107,6 +111,27 @@ const transpose = (source: Float32Array, shape: readonly number[]): Float32Array
   for (let column = 0; column < columns; column++)
     for (let row = 0; row < rows; row++)
       out[row * columns + column] = source[column * rows + row] ?? 0;
+  return out;
+};
+
+const gather = (
+  source: Float32Array,
+  shape: readonly number[],
+  strides: readonly number[],
+): Float32Array => {
+  const out = new Float32Array(countOf(shape));
+  const index = shape.map(() => 0);
+  for (let at = 0, from = 0; at < out.length; at++) {
+    out[at] = source[from] ?? 0;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const next = (index[axis] ?? 0) + 1;
+      from += strides[axis] ?? 0;
+      index[axis] = next;
+      if (next < (shape[axis] ?? 0)) break;
+      from -= next * (strides[axis] ?? 0);
+      index[axis] = 0;
+    }
+  }
   return out;
 };
 
