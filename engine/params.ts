@@ -4,12 +4,21 @@
 import type { ArtifactKind } from '../schemas/artifact.ts';
 import type { JsonObject } from '../schemas/json.ts';
 import type { Problems } from './problems.ts';
-import { hasUserInfo, looksSecret, type References } from './references.ts';
+import { hasUserInfo, looksSecret } from './reference-syntax.ts';
+import type { References } from './references.ts';
 import type { Place } from './source.ts';
 import type { StepDefinition } from './step.ts';
 import type { StepOutline } from './structure.ts';
 import { validateParams } from './validate.ts';
-import { entryOf, keyText, scalarText, type MapNode, type YamlNode } from './yaml-node.ts';
+import {
+  describeNode,
+  entryOf,
+  keyText,
+  scalarText,
+  type MapNode,
+  type ScalarNode,
+  type YamlNode,
+} from './yaml-node.ts';
 
 export interface Params {
   readonly value: JsonObject;
@@ -88,7 +97,10 @@ export const settleParams = (
   problems: Problems,
 ): Params | null => {
   const before = problems.errorCount;
-  const resolved = resolveEntries(outline.with, references, row);
+  const map =
+    outline.with.kind === 'map' ? outline.with : wholeMap(outline.with, references, row, problems);
+  if (map === null) return null;
+  const resolved = resolveEntries(map, references, row);
   const { value, complaints } = validateParams(
     definition.params,
     resolved.node,
@@ -101,16 +113,37 @@ export const settleParams = (
     if (atRoot && name !== undefined && resolved.broken.has(name)) continue;
     const place = atRoot ? outline.withPlace : complaint.place;
     const { hint, parameter } = complaint;
-    const written = parameter === undefined ? undefined : entryOf(outline.with, parameter);
     // What is wrong with a variable is shown there, and where the step uses it.
-    const elsewhere = written !== undefined && !contains(written.value, place);
-    const related = elsewhere
-      ? [{ message: `"${parameter ?? ''}" of step "${outline.id}"`, place: written.value }]
-      : [];
+    const use =
+      outline.with.kind === 'scalar'
+        ? outline.with
+        : parameter === undefined
+          ? undefined
+          : entryOf(outline.with, parameter)?.value;
+    const what = parameter === undefined ? 'the parameters' : `"${parameter}"`;
+    const related =
+      use === undefined || contains(use, place)
+        ? []
+        : [{ message: `${what} of step "${outline.id}"`, place: use }];
     problems.add(complaint.code, place, complaint.message, { hint, related });
   }
   if (problems.errorCount > before || resolved.broken.size > 0) return null;
   return describe(outline, definition, value, resolved.node, problems);
+};
+
+/** The map that `with: ${vars.model}` stands for. */
+const wholeMap = (
+  written: ScalarNode,
+  references: References,
+  row: ReadonlyMap<string, YamlNode>,
+  problems: Problems,
+): MapNode | null => {
+  const node = references.resolve(written, row);
+  if (node === null || node.kind === 'map') return node;
+  problems.add('E202', written, `\`with\` is a map; this is ${describeNode(node)}`, {
+    related: [{ message: 'it stands here', place: node }],
+  });
+  return null;
 };
 
 /** Parameters whose references can't be resolved are left out, so that the others are checked all the same. */

@@ -26,7 +26,7 @@ const escaped = (name: string): string => name.replaceAll('~', '~0').replaceAll(
 
 /** Text that stood for `${` is written so that it would again. */
 const reescape = (json: Json): Json => {
-  if (typeof json === 'string') return json.replaceAll('${', '$${');
+  if (typeof json === 'string') return json.replaceAll('${', () => '$${');
   if (Array.isArray(json)) return (json as readonly Json[]).map(reescape);
   if (typeof json !== 'object' || json === null) return json;
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, reescape(value)]));

@@ -7,6 +7,7 @@ import type { Problems } from './problems.ts';
 import type { StepDefinition, StepRegistry } from './step.ts';
 import type { StepOutline } from './structure.ts';
 import { didYouMean } from './suggest.ts';
+import { unsupportedKeywords } from './validate.ts';
 import { scalarText, type ScalarNode } from './yaml-node.ts';
 
 export interface StepType {
@@ -83,7 +84,14 @@ export class StepTypes {
       return null;
     }
     const definition = this.#plugins.get(plugin);
-    if (definition !== undefined) return { definition, plugin };
+    if (definition !== undefined) {
+      const unsupported = unsupportedKeywords(definition.params);
+      if (unsupported.length === 0) return { definition, plugin };
+      this.#problems.add('E228', uses, `the parameters of ${text} use ${unsupported.join(', ')}`, {
+        hint: 'parameters are described in JSON Schema draft-07',
+      });
+      return null;
+    }
     const missing = !existsSync(plugin);
     this.#problems.add(
       'E228',

@@ -18,7 +18,8 @@ export interface StepOutline {
   readonly id: string;
   readonly key: ScalarNode;
   readonly uses: ScalarNode | null;
-  readonly with: MapNode;
+  /** A map, or a reference to one: `with: ${vars.model}`. */
+  readonly with: MapNode | ScalarNode;
   /** Where a missing parameter is missing: the key `with`, else the id. */
   readonly withPlace: ScalarNode;
   readonly inputs: readonly {
@@ -97,6 +98,9 @@ const topKeyAliases: Readonly<Record<string, string>> = {
 const aliasHint = (name: string, aliases: Readonly<Record<string, string>>): string | undefined =>
   Object.hasOwn(aliases, name) ? `"${name}" is called "${aliases[name] ?? ''}" here` : undefined;
 
+const isReference = (node: YamlNode | undefined): node is ScalarNode =>
+  node?.kind === 'scalar' && typeof node.value === 'string' && node.value.includes('${');
+
 class Reader {
   readonly #problems: Problems;
 
@@ -168,7 +172,9 @@ class Reader {
       id,
       key,
       uses: this.#uses(id, key, entryOf(value, 'uses')),
-      with: this.map(withEntry, '`with`', withEntry?.key ?? key, 'such as `with: { r: 8 }`'),
+      with: isReference(withEntry?.value)
+        ? withEntry.value
+        : this.map(withEntry, '`with`', withEntry?.key ?? key, 'such as `with: { r: 8 }`'),
       withPlace: withEntry?.key ?? key,
       inputs: this.#inputs(
         this.map(inputsEntry, '`inputs`', key, 'such as `inputs: { model: base }`'),

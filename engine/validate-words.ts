@@ -52,7 +52,7 @@ const joined = (parts: readonly string[]): string => {
     : `${unique.slice(0, -1).join(', ')} or ${unique.at(-1) ?? ''}`;
 };
 
-const isObject = (value: Json | undefined): value is JsonObject =>
+export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const partsOf = (schema: Json | undefined): readonly string[] => {

@@ -3,8 +3,10 @@
 
 import { resolve } from 'node:path';
 import type { Json, JsonObject, JsonSchema } from '../schemas/json.ts';
-import { applyRules, makeRun, type Check, type Complaint, type Run } from './validate-rules.ts';
-import { typesOf, typeOfJson } from './validate-words.ts';
+import { applyRules } from './validate-combine.ts';
+import type { Check } from './validate-rules.ts';
+import { makeRun, type Complaint, type Run } from './validate-run.ts';
+import { isObject, typesOf, typeOfJson } from './validate-words.ts';
 import {
   keyText,
   setOwn,
@@ -15,21 +17,22 @@ import {
   type YamlNode,
 } from './yaml-node.ts';
 
-export type { Complaint } from './validate-rules.ts';
-
 export interface Validated {
   /** Defaults filled, paths absolute. Meaningful only without complaints. */
   readonly value: JsonObject;
   readonly complaints: readonly Complaint[];
 }
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A schema under compilation: `$ref` means another thing in another root, so what is compiled is kept per root. */
+interface Scope {
+  readonly root: JsonSchema;
+  readonly compiled: Map<JsonSchema, Check>;
+}
 
-const compiled = new WeakMap<JsonSchema, Check>();
+const compiledRoots = new WeakMap<JsonSchema, Check>();
 
-/** The check of a schema; `root` is where `#/definitions/...` is looked up. */
-const compile = (schema: Json | undefined, root: JsonSchema): Check => {
+/** The check of a schema. */
+const compile = (schema: Json | undefined, scope: Scope): Check => {
   if (schema === false) {
     return (node, run) => {
       run.complain('E301', node, `${run.name()} is not allowed here`);
@@ -37,13 +40,13 @@ const compile = (schema: Json | undefined, root: JsonSchema): Check => {
     };
   }
   if (!isObject(schema)) return toJson;
-  const known = compiled.get(schema);
+  const known = scope.compiled.get(schema);
   if (known !== undefined) return known;
   // A schema may hold itself by `$ref`: whoever meets it while it is compiled gets a stand-in.
   let check: Check | null = null;
-  compiled.set(schema, (node, run) => (check ?? toJson)(node, run));
-  check = build(schema, root);
-  compiled.set(schema, check);
+  scope.compiled.set(schema, (node, run) => (check ?? toJson)(node, run));
+  check = build(schema, scope);
+  scope.compiled.set(schema, check);
   return check;
 };
 
@@ -58,13 +61,13 @@ const lookUp = (reference: string, root: JsonSchema): Json | undefined => {
   return at;
 };
 
-const build = (schema: JsonSchema, root: JsonSchema): Check => {
+const build = (schema: JsonSchema, scope: Scope): Check => {
   const reference = schema['$ref'];
-  if (typeof reference === 'string') return compile(lookUp(reference, root), root);
+  if (typeof reference === 'string') return compile(lookUp(reference, scope.root), scope);
   const scalar = compileScalar(schema);
-  const list = compileList(schema, root);
-  const map = compileMap(schema, root);
-  const rules = applyRules(schema, (inner) => compile(inner, root));
+  const list = compileList(schema, scope);
+  const map = compileMap(schema, scope);
+  const rules = applyRules(schema, (inner) => compile(inner, scope));
   const types = typesOf(schema);
   return (node, run) => {
     const value =
@@ -110,11 +113,11 @@ const compileScalar = (schema: JsonSchema): ((node: ScalarNode, run: Run) => Jso
 const absolute = (path: string, node: YamlNode): string =>
   path === '' || path.includes('://') ? path : resolve(node.source.folder, path);
 
-const compileList = (schema: JsonSchema, root: JsonSchema): ((node: SeqNode, run: Run) => Json) => {
+const compileList = (schema: JsonSchema, scope: Scope): ((node: SeqNode, run: Run) => Json) => {
   const { items } = schema;
-  const check = Array.isArray(items) ? null : compile(items ?? true, root);
-  const each = Array.isArray(items) ? items.map((item: Json) => compile(item, root)) : [];
-  const rest = compile(schema['additionalItems'] ?? true, root);
+  const check = Array.isArray(items) ? null : compile(items ?? true, scope);
+  const each = Array.isArray(items) ? items.map((item: Json) => compile(item, scope)) : [];
+  const rest = compile(schema['additionalItems'] ?? true, scope);
   const isPath = schema['x-mesa-path'] !== undefined;
   return (node, run) =>
     node.items.map((item, index) => {
@@ -130,22 +133,25 @@ interface Property {
 
 const compileMap = (
   schema: JsonSchema,
-  root: JsonSchema,
+  scope: Scope,
 ): ((node: MapNode, run: Run) => JsonObject) => {
   const properties = new Map<string, Property>();
   if (isObject(schema['properties'])) {
     for (const [name, inner] of Object.entries(schema['properties'])) {
       properties.set(name, {
-        check: compile(inner, root),
+        check: compile(inner, scope),
         fallback: isObject(inner) ? inner['default'] : undefined,
       });
     }
   }
   const patterns = Object.entries(
     isObject(schema['patternProperties']) ? schema['patternProperties'] : {},
-  ).map(([pattern, inner]) => ({ pattern: new RegExp(pattern, 'u'), check: compile(inner, root) }));
+  ).map(([pattern, inner]) => ({
+    pattern: new RegExp(pattern, 'u'),
+    check: compile(inner, scope),
+  }));
   const additional = schema['additionalProperties'];
-  const extra = additional === undefined || additional === true ? null : compile(additional, root);
+  const extra = additional === undefined || additional === true ? null : compile(additional, scope);
   const names = new Set(properties.keys());
   const aliases = aliasesOf(schema);
   return (node, run) => {
@@ -197,9 +203,46 @@ const aliasesOf = (schema: JsonSchema): ReadonlyMap<string, string> => {
 
 /** Checks `with` of a step. `owner` is how unknown keys are explained: "step type lora-train". */
 export const validateParams = (schema: JsonSchema, node: MapNode, owner: string): Validated => {
-  const check = compile(schema, schema);
+  const check = compiledRoots.get(schema) ?? compile(schema, { root: schema, compiled: new Map() });
+  compiledRoots.set(schema, check);
   const complaints: Complaint[] = [];
   const run = makeRun(complaints, owner, []);
   const value = check(node, run);
   return { value: isObject(value) ? value : {}, complaints };
+};
+
+const knownKeywords = new Set([
+  ...[
+    '$schema',
+    '$id',
+    '$ref',
+    '$comment',
+    'title',
+    'description',
+    'markdownDescription',
+    'default',
+  ],
+  ...['examples', 'readOnly', 'deprecated', 'format', 'definitions', 'type', 'enum', 'const'],
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
+  ...['minLength', 'maxLength', 'pattern', 'items', 'additionalItems', 'minItems', 'maxItems'],
+  ...['uniqueItems', 'contains', 'properties', 'patternProperties', 'additionalProperties'],
+  ...['propertyNames', 'required', 'minProperties', 'maxProperties', 'dependencies'],
+  ...['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else'],
+]);
+
+/** Keywords of a schema that would be passed over in silence: a plugin that has any is refused. */
+export const unsupportedKeywords = (schema: Json): readonly string[] => {
+  if (!isObject(schema)) return [];
+  return Object.entries(schema).flatMap(([keyword, value]) => {
+    if (keyword.startsWith('x-')) return [];
+    if (!knownKeywords.has(keyword)) return [keyword];
+    if (['enum', 'const', 'default', 'examples', 'required', 'type'].includes(keyword)) return [];
+    if (Array.isArray(value)) return (value as readonly Json[]).flatMap(unsupportedKeywords);
+    const named = ['properties', 'patternProperties', 'definitions', 'dependencies'].includes(
+      keyword,
+    );
+    return named && isObject(value)
+      ? Object.values(value).flatMap(unsupportedKeywords)
+      : unsupportedKeywords(value);
+  });
 };

@@ -20,8 +20,9 @@ const described = (
   markdownDescription: example === undefined ? text : `${text}\n\n\`\`\`yaml\n${example}\n\`\`\``,
 });
 
+const referencePattern = '\\$\\{(vars|matrix|env)\\.[^}]+\\}';
 const reference = Type.String({
-  pattern: '\\$\\{(vars|matrix|env)\\.[^}]+\\}',
+  pattern: referencePattern,
   ...described('A reference: ${vars.name}, ${matrix.axis} or ${env.NAME}.'),
 });
 
@@ -85,7 +86,11 @@ const stepProperties = (types: readonly StepTypeSchema[]): Record<string, TSchem
       'inputs: { model: base, data: train-set }',
     ),
   }),
-  with: Type.Unsafe({ type: ['object', 'null'], ...described('Parameters of the step type.') }),
+  with: Type.Unsafe({
+    type: ['object', 'null', 'string'],
+    pattern: referencePattern,
+    ...described('Parameters of the step type.'),
+  }),
   needs: Type.Union(
     [Type.String(), Type.Array(Type.String())],
     described('Steps that must be finished first although nothing of them is read.'),
@@ -173,7 +178,7 @@ const perType = ({ name, params, inputs }: StepTypeSchema): Json => ({
   if: { properties: { uses: { const: name } }, required: ['uses'] },
   then: {
     properties: {
-      with: forEditors({ ...params, type: ['object', 'null'] }, false),
+      with: forEditors({ ...params, type: ['object', 'null', 'string'] }, false),
       inputs: {
         additionalProperties: false,
         properties: Object.fromEntries(

@@ -57,9 +57,14 @@ for (const name of names) {
 }
 
 test('every code that analysis can give stands in a golden file', () => {
-  const all = names.map((name) => readFileSync(join(folder, name, 'expected.txt'), 'utf8')).join('\n');
+  const all = names
+    .map((name) => readFileSync(join(folder, name, 'expected.txt'), 'utf8'))
+    .join('\n');
   // Too large to be kept as a file.
   const elsewhere = new Set(['E111']);
   const codes = Object.keys(diagnosticCodes).filter((code) => !elsewhere.has(code));
-  assert.deepEqual(codes.filter((code) => !all.includes(`  ${code}  `)), []);
+  assert.deepEqual(
+    codes.filter((code) => !all.includes(`  ${code}  `)),
+    [],
+  );
 });
