@@ -2,34 +2,24 @@
 // measurements pass through here; the training itself is models/train.
 
 import { totalmem } from 'node:os';
-import { monotonicMs, StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
-import type { FittedAdapter } from '../../models/linear-lora.ts';
-import { checkAdapter, fitAdapter } from '../../models/linear-lora.ts';
+import { StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
 import { openModel } from '../../models/model.ts';
-import { readAdapter } from '../../models/peft-files.ts';
 import { labelCount } from '../../models/train/batches.ts';
-import { loadState, saveState } from '../../models/train/checkpoint.ts';
-import type { TrainingHost, TrainingJob, TrainingResult } from '../../models/train/loop.ts';
+import { loadState } from '../../models/train/checkpoint.ts';
+import type { TrainingJob, TrainingResult } from '../../models/train/loop.ts';
 import { Diverged, train } from '../../models/train/loop.ts';
 import { estimateMemory, trainingWeights } from '../../models/train/memory.ts';
 import { warmupSteps } from '../../models/train/schedule.ts';
-import {
-  adapterTrainables,
-  fromTensors,
-  initialAdapter,
-  modelTrainables,
-  namedTensors,
-  storedValues,
-  totalLength,
-} from '../../models/train/trainables.ts';
-import type { WeightSource } from '../../models/weights.ts';
+import { namedTensors, totalLength } from '../../models/train/trainables.ts';
 import { torchGenerator } from '../../random/torch.ts';
 import { stream } from '../../random/threefry.ts';
 import type { TrainingDocument } from '../../schemas/artifact.ts';
 import { foreseen } from '../model-errors.ts';
 import { writeDocument } from '../rows.ts';
+import { observer, report } from './observe.ts';
 import { tokenise, type TokenisedRows } from './rows.ts';
 import { settingsOf, type TrainSettings } from './settings.ts';
+import { startOf } from './start.ts';
 import { writeTrainedAdapter, writeTrainedModel } from './write.ts';
 
 export const run = async (context: StepContext): Promise<void> => {
@@ -72,9 +62,7 @@ const fineTune = async (context: StepContext): Promise<void> => {
   note('loading weights');
   const mode = full ? 'float32' : trainingWeights(config, document.quantization !== null);
   const weights = model.weights(mode, context.derived);
-  const { adapter, initial } = starting(context, settings, weights, config);
-  const trainables =
-    adapter === null ? modelTrainables(config, weights) : adapterTrainables(adapter);
+  const { adapter, trainables, initial } = startOf(context, settings, weights, config);
   const job: TrainingJob = {
     model: { config, weights, trainables, adapter },
     initial,
@@ -119,37 +107,6 @@ const fineTune = async (context: StepContext): Promise<void> => {
   context.measure('trainable_parameters', initial.length, 'parameters');
   watch.measure();
   report(context, result);
-};
-
-/** The adapter (null: every weight) and the values that training starts from. */
-const starting = (
-  context: StepContext,
-  settings: TrainSettings,
-  weights: WeightSource,
-  config: TrainingJob['model']['config'],
-): { readonly adapter: FittedAdapter | null; readonly initial: Float32Array } => {
-  const input = context.optionalInput('adapter');
-  if (settings.method === 'full') {
-    if (input !== null)
-      throw new StepError('E581', 'method: full cannot go on with an adapter', 'use method: lora');
-    return { adapter: null, initial: storedValues(modelTrainables(config, weights), weights) };
-  }
-  if (input === null) {
-    const adapter = fitAdapter(settings.lora, config, weights);
-    return {
-      adapter,
-      initial: initialAdapter(adapter, adapterTrainables(adapter), weights, context.seed),
-    };
-  }
-  // An adapter to go on with brings its own rank, scale and modules.
-  const files = readAdapter({
-    config: input.file('adapter_config.json'),
-    weights: input.file('adapter_model.safetensors'),
-  });
-  const lora = { ...files.config, lora_dropout: settings.lora.lora_dropout };
-  const adapter = fitAdapter(lora, config, weights);
-  checkAdapter(adapter, files.tensors);
-  return { adapter, initial: fromTensors(adapterTrainables(adapter), files.tensors) };
 };
 
 const rowOrder = (
@@ -218,59 +175,6 @@ const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob)
   );
 };
 
-/** What a person sees while it trains, and what is measured. Nothing of it reaches the artifact. */
-const observer = (
-  context: StepContext,
-): { readonly host: TrainingHost; readonly measure: () => void } => {
-  const started = monotonicMs();
-  let tokens = 0;
-  let steps = 0;
-  let lastStep = started;
-  let validated: Readonly<Record<string, number>> = {};
-  const host: TrainingHost = {
-    signal: context.signal,
-    now: monotonicMs,
-    save: (state) =>
-      context.checkpoint.save((folder) => {
-        saveState(folder, state);
-      }),
-    step: (entry, totalSteps) => {
-      const now = monotonicMs();
-      const seconds = Math.max(1e-3, (now - lastStep) / 1000);
-      lastStep = now;
-      tokens += entry.tokens;
-      steps += 1;
-      context.progress({
-        unit: 'step',
-        done: entry.step,
-        total: totalSteps,
-        values: {
-          loss: entry.loss,
-          grad_norm: entry.grad_norm,
-          learning_rate: entry.learning_rate,
-          tokens_per_second: entry.tokens / seconds,
-          ...validated,
-        },
-      });
-      validated = {};
-    },
-    validated: (entry, totalSteps) => {
-      validated = { eval_loss: entry.eval_loss };
-      context.progress({ unit: 'step', done: entry.step, total: totalSteps, values: validated });
-      lastStep = monotonicMs();
-    },
-  };
-  return {
-    host,
-    measure: () => {
-      const seconds = (lastStep - started) / 1000;
-      if (steps > 0 && seconds > 0)
-        context.measure('tokens_per_second', tokens / seconds, 'tokens/s');
-      context.measure('trained_tokens', tokens, 'tokens');
-    },
-  };
-};
-
 const trainingDocument = (
   model: InputArtifact,
   data: TokenisedRows,
@@ -289,47 +193,6 @@ const trainingDocument = (
       : 'finished',
   kept_step: settings.keepBest && result.best !== null ? result.best.step : result.log.length,
 });
-
-const report = (context: StepContext, result: TrainingResult): void => {
-  const { log, validation } = result;
-  const first = log[0];
-  const last = log.at(-1);
-  if (first === undefined || last === undefined) return;
-  const evaluated = validation.at(-1);
-  const tail = evaluated === undefined ? '' : `, validation ${evaluated.eval_loss.toFixed(3)}`;
-  context.report({
-    kind: 'headline',
-    text: `loss ${first.loss.toFixed(3)} -> ${last.loss.toFixed(3)} in ${log.length} steps${tail}`,
-  });
-  const series = (
-    title: string,
-    y: string,
-    points: readonly (readonly [number, number])[],
-  ): void => {
-    context.report({ kind: 'series', title, x: 'step', y, points });
-  };
-  series(
-    'training loss',
-    'loss',
-    log.map(({ step, loss }) => [step, loss]),
-  );
-  if (validation.length > 0)
-    series(
-      'validation loss',
-      'loss',
-      validation.map(({ step, eval_loss: loss }) => [step, loss]),
-    );
-  series(
-    'learning rate',
-    'learning rate',
-    log.map(({ step, learning_rate: rate }) => [step, rate]),
-  );
-  series(
-    'gradient norm',
-    'norm',
-    log.map(({ step, grad_norm: norm }) => [step, norm]),
-  );
-};
 
 const divergence = (error: Diverged, context: StepContext): StepError => {
   const rate = Number(context.params['learning_rate'] ?? 2e-4);
