@@ -91,10 +91,11 @@ export class Coordinator {
   #pumping = false;
   #stopMode: StopMode | null = null;
   #halted = false;
-  #logFailed = false;
+  #broken = false;
   #sequence = 0;
   #pollTimer: NodeJS.Timeout | undefined;
   #finish: (() => void) | null = null;
+  #fail: ((error: unknown) => void) | null = null;
   readonly #removals: Promise<void>[] = [];
 
   constructor(
@@ -153,10 +154,20 @@ export class Coordinator {
 
   /** Runs to the end. */
   async work(): Promise<RunRecord> {
+    try {
+      return await this.#work();
+    } finally {
+      // Also where MESA itself is broken: no worker outlives the run.
+      this.#executor.close();
+    }
+  }
+
+  async #work(): Promise<RunRecord> {
     const { run, file, mesaVersion, jobs } = this.#options;
     const startedAt = monotonicMs();
-    const finished = new Promise<void>((resolve) => {
+    const finished = new Promise<void>((resolve, reject) => {
       this.#finish = resolve;
+      this.#fail = reject;
     });
     const { name } = this.#log.initial;
     const steps = [...this.#steps.values()];
@@ -167,15 +178,27 @@ export class Coordinator {
     for (const step of steps)
       for (const damage of step.plan.damages)
         this.#say({ event: 'cache-damaged', at: now(), step: step.name, object: damage.digest, message: damage.message });
-    this.#plan.services.project.actions.markUsed(steps.flatMap((step) => step.plan.action?.key ?? []));
-    for (const step of steps) if (step.open === 0 && step.state === 'waiting') this.#settle(step);
+    this.#guard(() => {
+      const used = steps.flatMap((step) => step.plan.action?.key ?? []);
+      this.#plan.services.project.actions.markUsed(used);
+      for (const step of steps) if (step.open === 0 && step.state === 'waiting') this.#settle(step);
+    });
     this.#pumpSoon();
     await finished;
     return this.#end(startedAt);
   }
 
+  /** Everything that a process, a timer or a promise starts goes through here, so that a full disk ends the run in order. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (storageFailure(error, this.#plan.services.project.cacheDir) === null) this.#fail?.(error);
+      else this.#storageBroke(error, this.#plan.services.project.cacheDir);
+    }
+  }
+
   async #end(startedAt: number): Promise<RunRecord> {
-    this.#executor.close();
     const steps = [...this.#steps.values()];
     const count = (state: State): number => steps.filter((step) => step.state === state).length;
     const cached = this.#said.filter((event) => event.event === 'step-cached').length;
@@ -183,7 +206,7 @@ export class Coordinator {
     const status =
       this.#stopMode !== null
         ? 'interrupted'
-        : count('failed') > 0 || this.#logFailed
+        : count('failed') > 0 || this.#broken
           ? 'failed'
           : gates.some((gate) => !gate.holds)
             ? 'gate-failed'
@@ -195,7 +218,9 @@ export class Coordinator {
     this.#say({ event: 'run-finished', at: now(), status, ran, cached, failed, skipped, durationMs });
     const record = recordOf(this.#log.initial, this.#said);
     this.#log.close(record);
-    this.#leases.close();
+    this.#guard(() => {
+      this.#leases.close();
+    });
     return record;
   }
 
@@ -237,11 +262,18 @@ export class Coordinator {
     }
     step.state = 'looking';
     this.#looking += 1;
-    void lookup.find(step.instance, fields, key).then((result) => {
-      this.#looking -= 1;
-      this.#found(step, result);
-      this.#pumpSoon();
-    });
+    void lookup.find(step.instance, fields, key).then(
+      (result) => {
+        this.#looking -= 1;
+        this.#guard(() => {
+          this.#found(step, result);
+        });
+        this.#pumpSoon();
+      },
+      (error: unknown) => {
+        this.#fail?.(error);
+      },
+    );
   }
 
   #found(step: Step, found: Found): void {
@@ -290,13 +322,15 @@ export class Coordinator {
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
-      this.#takeIn();
-      this.#pump();
+      this.#guard(() => {
+        this.#takeIn();
+        if (!this.#halted) this.#start();
+      });
+      this.#finishIfOver();
     });
   }
 
-  #pump(): void {
-    if (!this.#halted) this.#start();
+  #finishIfOver(): void {
     const idle = this.#running.size === 0 && this.#looking === 0 && this.#arrived.length === 0;
     const over = this.#halted || (this.#ready.length === 0 && this.#held.size === 0);
     if (!idle || !over || this.#pumping) return;
@@ -366,7 +400,9 @@ export class Coordinator {
     clearTimeout(this.#pollTimer);
     this.#pollTimer = setTimeout(() => {
       if (this.#halted) return;
-      this.#lease([...this.#held]);
+      this.#guard(() => {
+        this.#lease([...this.#held]);
+      });
       this.#pumpSoon();
     }, LEASE_POLL_MS);
   }
@@ -408,7 +444,10 @@ export class Coordinator {
         this.#logLine(step, text);
       },
       done: (outcome) => {
-        this.#finished(step, outcome);
+        this.#guard(() => {
+          this.#finished(step, outcome);
+        });
+        this.#pumpSoon();
       },
     });
   }
@@ -557,12 +596,22 @@ export class Coordinator {
 
   /** The run's own files can't be written: what is finished stays in the cache, nothing new starts. */
   logBroke(error: unknown): void {
-    if (this.#logFailed) return;
-    this.#logFailed = true;
+    this.#storageBroke(error, this.#log.folder);
+  }
+
+  #storageBroke(error: unknown, folder: string): void {
+    if (this.#broken) return;
+    this.#broken = true;
     this.#halt();
-    const why = storageFailure(error, this.#log.folder);
-    const message = `can't write to ${this.#log.folder}: ${why?.message ?? (error as Error).message}`;
-    this.#onEvent({ event: 'warning', at: now(), diagnostic: { severity: 'error', code: 'E510', message, ...(why?.hint === undefined ? {} : { hint: why.hint }) } });
+    const why = storageFailure(error, folder);
+    const message = `can't write to ${folder}: ${why?.message ?? (error as Error).message}`;
+    const hint = why?.hint === undefined ? {} : { hint: why.hint };
+    // Not to the log, which may be what broke.
+    this.#onEvent({
+      event: 'warning',
+      at: now(),
+      diagnostic: { severity: 'error', code: 'E510', message, ...hint },
+    });
     this.#pumpSoon();
   }
 }
