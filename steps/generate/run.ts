@@ -9,15 +9,11 @@ import type {
   PromptRow,
   TrainingDocument,
 } from '../../schemas/artifact.ts';
-import { CheckpointError } from '../../models/checkpoint/error.ts';
-import { ConfigError } from '../../models/config-json.ts';
 import { loadRunner } from '../../models/decode/load.ts';
-import { AdapterError } from '../../models/lora.ts';
 import { openModel } from '../../models/model.ts';
 import { readAdapter, type AdapterFiles } from '../../models/peft-files.ts';
 import { tablesGrow } from '../../models/rope.ts';
-import { MissingTensor } from '../../models/tensors.ts';
-import { SessionError } from '../../tensor/session.ts';
+import { foreseen } from '../model-errors.ts';
 import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
 import { scoreChoices } from './choices.ts';
 import { openJournal } from './journal.ts';
@@ -162,19 +158,3 @@ const openAdapter = (
 
 const idsOf = (value: unknown): readonly number[] =>
   (Array.isArray(value) ? value : [value]).filter((id): id is number => Number.isInteger(id));
-
-/** Errors about what the user gave become the step's own. */
-const foreseen = (error: unknown): unknown => {
-  if (error instanceof CheckpointError) return new StepError('E510', error.message, error.hint);
-  if (
-    error instanceof AdapterError ||
-    error instanceof MissingTensor ||
-    error instanceof ConfigError
-  ) {
-    return new StepError('E577', error.message);
-  }
-  if (error instanceof SessionError && error.code !== 'bad-feed') {
-    return new StepError('E578', error.message);
-  }
-  return error;
-};
