@@ -7,7 +7,6 @@ import {
   entryOf,
   keyText,
   scalarText,
-  toJson,
   type Entry,
   type MapNode,
   type ScalarNode,

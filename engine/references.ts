@@ -121,27 +121,19 @@ export class References {
       case 'scalar':
         return this.#scalar(node, use);
       case 'seq': {
-        let changed = false;
-        let broken = false;
-        const items = node.items.map((item) => {
-          const value = this.#resolve(item, use);
-          if (value !== item) changed = true;
-          if (value === null) broken = true;
-          return value ?? item;
-        });
-        return broken ? null : changed ? { ...node, items } : node;
+        const items = node.items.map((item) => this.#resolve(item, use));
+        if (items.every((item, index) => item === node.items[index])) return node;
+        const whole = items.filter((item) => item !== null);
+        return whole.length < items.length ? null : { ...node, items: whole };
       }
       case 'map': {
-        let changed = false;
-        let broken = false;
-        const entries = node.entries.map((entry) => {
-          const value = this.#resolve(entry.value, use);
-          if (value === entry.value) return entry;
-          changed = true;
-          if (value === null) broken = true;
-          return { key: entry.key, value: value ?? entry.value };
+        const values = node.entries.map((entry) => this.#resolve(entry.value, use));
+        if (values.every((value, index) => value === node.entries[index]?.value)) return node;
+        const entries = node.entries.flatMap(({ key }, index) => {
+          const value = values[index];
+          return value === null || value === undefined ? [] : [{ key, value }];
         });
-        return broken ? null : changed ? { ...node, entries } : node;
+        return entries.length < values.length ? null : { ...node, entries };
       }
     }
   }

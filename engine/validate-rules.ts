@@ -93,7 +93,7 @@ export const valueRules: Readonly<
     (limit) => `must have at most ${limit} keys`,
   ),
   pattern: (limit, schema) => {
-    const pattern = new RegExp(String(limit), 'u');
+    const pattern = new RegExp(typeof limit === 'string' ? limit : '', 'u');
     const described = schema['description'];
     return (node, value, run) => {
       if (typeof value === 'string' && !pattern.test(value)) {
@@ -111,8 +111,8 @@ export const valueRules: Readonly<
     limit !== true
       ? null
       : (node, value, run) => {
-          if (!Array.isArray(value)) return value;
-          const items = value as readonly Json[];
+          const items: readonly Json[] | null = Array.isArray(value) ? value : null;
+          if (items === null) return value;
           const twice = items.findIndex((item, index) =>
             items.slice(0, index).some((earlier) => sameJson(item, earlier)),
           );
@@ -172,7 +172,7 @@ function count(
 
 /** JSON Schema counts characters, not UTF-16 units. */
 function textLength(value: Json): number | null {
-  return typeof value === 'string' ? [...value].length : null;
+  return typeof value === 'string' ? Array.from(value).length : null;
 }
 function listLength(value: Json): number | null {
   return Array.isArray(value) ? value.length : null;

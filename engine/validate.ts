@@ -196,7 +196,9 @@ const aliasesOf = (schema: JsonSchema): ReadonlyMap<string, string> => {
   )) {
     const list = isObject(inner) ? inner['x-mesa-aliases'] : undefined;
     if (Array.isArray(list))
-      for (const alias of list as readonly Json[]) aliases.set(String(alias), name);
+      for (const alias of list as readonly Json[]) {
+        if (typeof alias === 'string') aliases.set(alias, name);
+      }
   }
   return aliases;
 };

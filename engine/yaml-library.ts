@@ -2,6 +2,7 @@
 // file of analysis that knows the library, which is loaded when it is first needed. Aliases and nesting are bounded.
 
 import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import type { Document as LibraryDocument, YAMLError } from 'yaml';
 import type { Problems } from './problems.ts';
 import type { Place, Source } from './source.ts';
@@ -17,7 +18,7 @@ import {
 } from './yaml-node.ts';
 import { repairTraps } from './yaml-traps.ts';
 
-type Library = typeof import('yaml');
+type Library = typeof Yaml;
 let loaded: Library | undefined;
 /** 20 ms that a plain file need not pay. */
 const library = (): Library => (loaded ??= createRequire(import.meta.url)('yaml') as Library);
@@ -243,7 +244,7 @@ export const parseWithLibrary = (source: Source, problems: Problems): YamlNode |
       );
       return null;
     }
-    if (document?.contents == null) {
+    if (document === undefined || document.contents === null) {
       return null;
     }
     const conversion = new Conversion(source, traps, problems);

@@ -28,7 +28,7 @@ const blockPlain = /[^\n]*/y;
 const flowPlain = /[^\n,[\]{}]*/y;
 const single = /'(?:[^'\n]|'')*'/y;
 const double = /"(?:[^"\\\n]|\\[^\n])*"/y;
-// eslint-disable-next-line no-control-regex -- control characters, carriage returns and tabs are what is looked for
+// Control characters, carriage returns, tabs.
 const unusual = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\ufeff]/u;
 const maxDepth = 60;
 

@@ -69,10 +69,10 @@ const quotedScalar = fc.oneof(
     ),
   },
   fc
-    .string({ unit: fc.constantFrom(...'ab {}[]:,#\'"\\${}ü'), maxLength: 8 })
+    .string({ unit: fc.constantFrom(...Array.from('ab {}[]:,#\'"\\${}ü')), maxLength: 8 })
     .map((text) => JSON.stringify(text)),
   fc
-    .string({ unit: fc.constantFrom(...'ab {}[]:,#"\\ü'), maxLength: 8 })
+    .string({ unit: fc.constantFrom(...Array.from('ab {}[]:,#"\\ü')), maxLength: 8 })
     .map((text) => `'${text.replaceAll("'", "''")}'`),
   fc.constantFrom('"\\x41"', '"\\e"', "'it''s'", '"a\\\n  b"'),
 );

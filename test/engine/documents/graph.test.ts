@@ -22,14 +22,12 @@ import { experimentSchema } from '../../../schemas/experiment.ts';
 import { experimentOf } from './analyze-text.ts';
 import { fakeRegistry } from './fake-steps.ts';
 
-const graphs: fc.Arbitrary<Graph> = fc
-  .integer({ min: 1, max: 12 })
-  .chain((size) =>
-    fc.array(fc.uniqueArray(fc.nat(size - 1), { maxLength: 3 }), {
-      minLength: size,
-      maxLength: size,
-    }),
-  );
+const graphs: fc.Arbitrary<Graph> = fc.integer({ min: 1, max: 12 }).chain((size) =>
+  fc.array(fc.uniqueArray(fc.nat(size - 1), { maxLength: 3 }), {
+    minLength: size,
+    maxLength: size,
+  }),
+);
 const acyclic = graphs.map((graph): Graph =>
   graph.map((after, index) => after.filter((other) => other > index)),
 );

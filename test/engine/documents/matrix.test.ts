@@ -133,7 +133,7 @@ test('an edge joins by projection; a gather takes what agrees on the other axes'
               ? null
               : ['x', 'y', 'z']
                   .filter((axis) => taken.includes(axis))
-                  .map((axis) => `${axis}=${String(row.axes[axis])}`)
+                  .map((axis) => `${axis}=${Number(row.axes[axis])}`)
                   .join(),
           );
           assert.deepEqual(

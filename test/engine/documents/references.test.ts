@@ -133,7 +133,7 @@ test('extends merges maps deep, and a null takes a step away', () => {
     ['a'],
   );
   assert.deepEqual(instances[0]?.params['sample'], { n: 5, seed: 0, method: 'mesa' });
-  assert.equal(instances[0]?.params['take'], 1);
+  assert.equal(instances[0].params['take'], 1);
 });
 
 test('paths are relative to the file they are written in, those of --set to the working directory', () => {

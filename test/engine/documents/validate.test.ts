@@ -31,7 +31,7 @@ const nodeOf = (value: Json): YamlNode => {
     }));
     return { kind: 'map', entries, ...place };
   }
-  const scalar = value as string | number | boolean | null;
+  const scalar = value;
   return {
     kind: 'scalar',
     value: scalar,
@@ -56,7 +56,7 @@ const json = fc.letrec<{ value: Json; object: JsonObject }>((tie) => ({
   ),
   object: fc.dictionary(fc.constantFrom(...names), tie('value'), {
     maxKeys: 3,
-  }) as fc.Arbitrary<JsonObject>,
+  }),
 }));
 
 /** Draft-07 in the parts that step types use: never a schema that ajv would call a mistake. */
@@ -109,7 +109,7 @@ const schemas = fc.letrec<{ any: JsonObject; object: JsonObject }>((tie) => ({
       { requiredKeys: ['if', 'then'] },
     ),
     fc.constant({ $ref: '#/definitions/shared' }),
-  ) as fc.Arbitrary<JsonObject>,
+  ),
   object: fc.oneof(
     {
       weight: 5,
@@ -136,7 +136,7 @@ const schemas = fc.letrec<{ any: JsonObject; object: JsonObject }>((tie) => ({
         { requiredKeys: ['type', 'properties'] },
       ),
     },
-  ) as unknown as fc.Arbitrary<JsonObject>,
+  ),
 }));
 
 const ajv = new Ajv({ strict: false, allErrors: true, logger: false });
