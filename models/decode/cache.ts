@@ -71,7 +71,7 @@ export class KeyValueCache {
       for (let head = 0; head < kvHeads; head += 1) {
         const source = ((array * batch + from) * kvHeads + head) * size;
         const to = ((place * kvHeads + head) * this.#capacity + start) * headDim;
-        if (size <= 128) {
+        if (size <= 100) {
           for (let index = 0; index < size; index += 1) {
             target[to + index] = present[source + index] ?? 0;
           }

@@ -27,13 +27,11 @@ interface Pick {
 export class LikelihoodReader {
   readonly #runner: Runner;
   readonly #chunks: ChunkedCache;
-  readonly #vocabulary: number;
 
   /** The runner's head must be `scores`. */
   constructor(runner: Runner) {
     this.#runner = runner;
     this.#chunks = new ChunkedCache(runner);
-    this.#vocabulary = runner.config.vocabSize;
   }
 
   /** Context and continuations are not empty, and together no longer than maxLength + 1. */
@@ -66,7 +64,7 @@ export class LikelihoodReader {
     await this.#chunks.read(tokens, picks[0]?.position ?? 0, {
       // Without another chunk or a second run nobody reads the new keys and values.
       outputs: keep || several ? ['present', 'next', 'scores'] : ['next', 'scores'],
-      ask: (start, length) => ask(inChunk(start, length), start, this.#vocabulary),
+      ask: (start, length) => ask(inChunk(start, length), start, this.#runner),
       take: (result, start, length) => {
         take(result, inChunk(start, length));
       },
@@ -87,7 +85,7 @@ export class LikelihoodReader {
         segments.push(segment);
       });
     });
-    if (ids.length === 1) {
+    if (ids.length < this.#runner.leastRows) {
       ids.push(0);
       positions.push(length);
       segments.push(-1);
@@ -100,7 +98,7 @@ export class LikelihoodReader {
         lengths: int64([length], [1, 1]),
         segments: int32(segments, shape),
         cache: this.#chunks.feeds,
-        ...ask(picks, 0, this.#vocabulary),
+        ...ask(picks, 0, this.#runner),
       },
       ['next', 'scores'],
     );
@@ -136,17 +134,19 @@ class Collected {
   }
 }
 
-/** Each position is selected once, however many tokens are asked of it; at least two, never one row alone. */
+/** Each position is selected once, however many tokens are asked of it. */
 const ask = (
   picks: readonly Pick[],
   start: number,
-  vocabulary: number,
+  { config, leastRows }: Runner,
 ): { select: ReturnType<typeof int32>; picks: ReturnType<typeof int64> } => {
   const positions = selected(picks);
   const rows = positions.map((position) => position - start);
-  while (rows.length < 2) rows.push(rows[0] ?? 0);
+  while (rows.length < leastRows) rows.push(rows[0] ?? 0);
   const places = new Map(positions.map((position, place) => [position, place]));
-  const flat = picks.map(({ position, token }) => (places.get(position) ?? 0) * vocabulary + token);
+  const flat = picks.map(
+    ({ position, token }) => (places.get(position) ?? 0) * config.vocabSize + token,
+  );
   return { select: int32(rows, [rows.length]), picks: int64(flat, [flat.length]) };
 };
 

@@ -23,15 +23,33 @@ export interface DecoderOptions {
   readonly threads: number;
 }
 
+/**
+ * Prepacked fp32 products and 4- or 8-bit blocks with int8 activations give a row the same bits alone and among
+ * others; every other product needs a second row (measured: see docs/design).
+ */
+const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 | 2 => {
+  const steady = weights.names.every((name) => {
+    const weight = weights.get(name);
+    return (
+      weight === undefined ||
+      (weight.kind === 'float' && weight.dtype === 'float32') ||
+      (weight.kind === 'blocks' && activations === 'int8')
+    );
+  });
+  return steady ? 1 : 2;
+};
+
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
   const { config, weights, adapter, head, maxLength, threads } = options;
   const linearOptions = { activations: options.activations };
+  const leastRows = leastRowsOf(weights, linearOptions);
   if (adapter === null) {
     return createRunner({
       config,
       head,
       maxLength,
+      leastRows,
       threads,
       model: (g) => {
         const tensors = new ModelTensors(g, weights);
@@ -45,6 +63,7 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     config,
     head,
     maxLength,
+    leastRows,
     threads,
     initializers: Object.fromEntries(
       [...adapter.tensors.values()].map(({ name, data }) => [name, data]),

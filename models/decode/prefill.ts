@@ -50,10 +50,10 @@ export class ChunkedCache {
     this.reserve(tokens.length);
     for (let start = first; start < tokens.length; start += CHUNK) {
       const chunk = tokens.slice(start, start + CHUNK);
-      const read = Math.max(2, chunk.length);
+      const read = Math.max(this.#runner.leastRows, chunk.length);
       const result = await this.#runner.run(
         {
-          ...chunkFeeds(chunk, start, this.#runner.head === 'scores'),
+          ...chunkFeeds(chunk, start, this.#runner),
           ...reader.ask(start, chunk.length),
           cache: start === 0 ? null : this.#feeds,
         },
@@ -74,11 +74,15 @@ export class ChunkedCache {
 }
 
 /**
- * A chunk of one token is padded to two (nothing sees the second, and what it leaves in the cache lies beyond the
- * row's length): products whose kernel differs for one row never have one.
+ * A chunk of one token is padded to two where products need two rows (nothing sees the second, and what it leaves in
+ * the cache lies beyond the row's length).
  */
-const chunkFeeds = (chunk: readonly number[], start: number, segments: boolean): ChunkFeeds => {
-  const ids = chunk.length === 1 ? [...chunk, ...chunk] : chunk;
+const chunkFeeds = (
+  chunk: readonly number[],
+  start: number,
+  { head, leastRows }: Runner,
+): ChunkFeeds => {
+  const ids = chunk.length < leastRows ? [...chunk, ...chunk] : chunk;
   const shape = [1, ids.length];
   const last = start + chunk.length - 1;
   return {
@@ -88,7 +92,7 @@ const chunkFeeds = (chunk: readonly number[], start: number, segments: boolean):
       shape,
     ),
     lengths: int64([start], [1, 1]),
-    ...(segments ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
+    ...(head === 'scores' ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
   };
 };
 
@@ -115,6 +119,7 @@ export class PromptReader {
   readonly #chunks: ChunkedCache;
   readonly #outputs: readonly Output[];
   readonly #vocabulary: number;
+  readonly #rows: number;
   #prompt: readonly number[] = [];
   #last: Prefilled | null = null;
 
@@ -123,6 +128,7 @@ export class PromptReader {
     this.#chunks = new ChunkedCache(runner);
     this.#outputs = logits ? ['present', 'logits'] : ['present', 'next'];
     this.#vocabulary = runner.config.vocabSize;
+    this.#rows = runner.leastRows;
   }
 
   async read(prompt: readonly number[]): Promise<Prefilled> {
@@ -132,7 +138,9 @@ export class PromptReader {
     let logits = new Float32Array(0);
     await this.#chunks.read(prompt, prompt.length - 1, {
       outputs: this.#outputs,
-      ask: (_start, length) => ({ select: int32([length - 1, length - 1], [2]) }),
+      ask: (_start, length) => ({
+        select: { data: new Int32Array(this.#rows).fill(length - 1), shape: [this.#rows] },
+      }),
       take: (result) => {
         next = result.next[0] ?? 0;
         logits = result.logits.slice(0, this.#vocabulary);

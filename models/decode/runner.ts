@@ -17,7 +17,8 @@ export interface RunnerOptions extends DecodeGraphParts {
   readonly device?: Device;
   /** Typed arrays of the graph's in-memory initialisers (adapters). */
   readonly initializers?: Readonly<Record<string, TensorData>>;
-  readonly prepack?: boolean;
+  /** See Runner. */
+  readonly leastRows: 1 | 2;
 }
 
 /** One run: batch * T tokens over a cache. */
@@ -53,6 +54,8 @@ export interface Runner {
   readonly config: ModelConfig;
   readonly head: Head;
   readonly maxLength: number;
+  /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. */
+  readonly leastRows: 1 | 2;
   readonly cacheShape: CacheShape;
   run(batch: Batch, outputs: readonly Output[]): Promise<BatchResult>;
   release(): Promise<void>;
@@ -63,7 +66,6 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const session: Session = await createSession(graph, {
     device: options.device ?? 'cpu',
     threads: options.threads,
-    prepack: options.prepack ?? true,
     ...(options.initializers === undefined ? {} : { initializers: options.initializers }),
   });
   return runnerOver(session, options);
@@ -72,7 +74,7 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
-  const { config, head, maxLength } = options;
+  const { config, head, maxLength, leastRows } = options;
   const { kvHeads, headDim } = config.attention;
   const names = cacheNames(config.layers);
   const nothing: Feed = { data: EMPTY, shape: [1, kvHeads, 0, headDim] };
@@ -88,6 +90,7 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     config,
     head,
     maxLength,
+    leastRows,
     cacheShape: { layers: config.layers, kvHeads, headDim },
     run: async (batch, outputs) => {
       const feeds: Record<string, Feed> = {

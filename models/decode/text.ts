@@ -39,9 +39,6 @@ export interface TextOptions {
   readonly onStep?: (generated: number, read: number) => void;
 }
 
-/** Products whose kernel differs for one row never have one. */
-const LEAST_PLACES = 2;
-
 /** `requests` are taken in their order; `onFinished` is called with their index, in the order of finishing. */
 export const generateText = async (
   runner: Runner,
@@ -84,7 +81,7 @@ class TextLoop {
     this.#sampler = sampler(decoding, runner.config.vocabSize);
     this.#reader = new PromptReader(runner, !this.#greedy);
     this.#ends = new Set(decoding.endTokens);
-    const places = Math.max(LEAST_PLACES, Math.min(options.places, requests.length));
+    const places = Math.max(runner.leastRows, Math.min(options.places, requests.length));
     this.#rows = Array.from({ length: places }, () => null);
     this.#batch = new StepBatch(new KeyValueCache(runner.cacheShape, places, 1));
   }
@@ -195,7 +192,7 @@ class TextLoop {
 
   /** Fewer places when nothing waits and at most half of them are taken. */
   #shrink(): void {
-    const enough = Math.max(LEAST_PLACES, this.#active);
+    const enough = Math.max(this.#runner.leastRows, this.#active);
     if (this.#waiting < this.#requests.length || enough > this.#rows.length / 2) return;
     const rows = this.#rows.flatMap((row, place) => (row === null ? [] : [{ row, place }]));
     const longest = Math.max(...rows.map(({ row }) => row.length));

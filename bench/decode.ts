@@ -1,0 +1,139 @@
+// Tokens per second of reading prompts and of decoding, on a real model file. The peer (transformers, the same
+// weights as fp32 and bf16) runs in the same call where Python has it.
+//   node bench/decode.ts --model FILE.gguf [--weights float32,packed] [--activations float,int8] [--rows 1,32]
+//     [--prompt 64] [--new 48] [--read 512] [--threads 2] [--peer python]
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { greedy } from '../models/decode/parameters.ts';
+import { loadRunner } from '../models/decode/load.ts';
+import { ChunkedCache } from '../models/decode/prefill.ts';
+import { int32 } from '../models/decode/runner.ts';
+import { generateText } from '../models/decode/text.ts';
+import { stream } from '../random/threefry.ts';
+import { benchModel } from './model-file.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    weights: { type: 'string', default: 'float32,packed' },
+    activations: { type: 'string', default: 'float,int8' },
+    rows: { type: 'string', default: '1,32' },
+    prompt: { type: 'string', default: '64' },
+    new: { type: 'string', default: '48' },
+    read: { type: 'string', default: '512' },
+    threads: { type: 'string', default: '2' },
+    peer: { type: 'string' },
+  },
+});
+if (flags.model === undefined) throw new Error('--model FILE.gguf');
+const threads = Number(flags.threads);
+const model = await benchModel(flags.model);
+const { config } = model;
+
+const prompt = (length: number, salt: number): number[] => {
+  const random = stream(1, 'bench prompt', salt);
+  return Array.from({ length }, () => 1000 + random.below(config.vocabSize - 2000));
+};
+/** Lengths of ragged prompts: as medical questions are. */
+const ragged = Array.from({ length: 12 }, (_, index) => prompt(60 + ((index * 53) % 260), index));
+
+const seconds = async (work: () => Promise<void>): Promise<number> => {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+};
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+const peakMb = (): number =>
+  Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
+
+const measure = async (
+  weights: 'float32' | 'packed',
+  activations: 'float' | 'int8',
+): Promise<void> => {
+  const start = performance.now();
+  const runner = await loadRunner({
+    config,
+    weights: model.weights(weights),
+    adapter: null,
+    head: 'next',
+    activations,
+    maxLength: 1024,
+    threads,
+  });
+  const name = `${weights}, ${activations} activations`;
+  console.log(`${name}: loaded in ${((performance.now() - start) / 1000).toFixed(2)} s`);
+  const read = async (tokens: readonly number[]): Promise<void> => {
+    const chunks = new ChunkedCache(runner);
+    await chunks.read(tokens, 0, {
+      outputs: ['present', 'next'],
+      ask: (_start, length) => ({ select: int32([length - 1, length - 1], [2]) }),
+      take: () => undefined,
+    });
+  };
+  const length = Number(flags.read);
+  await read(prompt(length, 99));
+  const times: number[] = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    times.push(await seconds(() => read(prompt(length, 100 + turn))));
+  }
+  console.log(`  read ${length}: ${(length / median(times)).toFixed(0)} tokens/s`);
+  const tokens = ragged.reduce((sum, { length: own }) => sum + own, 0);
+  const all = await seconds(async () => {
+    for (const one of ragged) await read(one);
+  });
+  console.log(`  read ${ragged.length} ragged prompts: ${(tokens / all).toFixed(0)} tokens/s`);
+  for (const rows of flags.rows.split(',').map(Number)) {
+    const made = Number(flags.new);
+    const rates: number[] = [];
+    for (let turn = 0; turn < 2; turn += 1) {
+      let from = 0;
+      let counted = 0;
+      await generateText(
+        runner,
+        Array.from({ length: rows }, (_, row) => ({
+          id: String(row),
+          sequence: 0,
+          prompt: prompt(Number(flags.prompt), row),
+        })),
+        {
+          decoding: greedy(made),
+          seed: 1,
+          places: rows,
+          stopped: () => false,
+          signal: new AbortController().signal,
+          onFinished: () => undefined,
+          // The first step is left out: prompts are read before it.
+          onStep: (generated) => {
+            if (from === 0) {
+              from = performance.now();
+              counted = generated;
+            } else if (generated === rows * made) {
+              rates.push(((generated - counted) * 1000) / (performance.now() - from));
+            }
+          },
+        },
+      );
+    }
+    console.log(`  decode ${rows} rows: ${Math.max(...rates).toFixed(0)} tokens/s`);
+  }
+  console.log(`  peak memory so far ${peakMb().toFixed(0)} MB`);
+  await runner.release();
+};
+
+for (const weights of flags.weights.split(',')) {
+  for (const activations of flags.activations.split(',')) {
+    if (weights === 'float32' && activations === 'int8') continue;
+    await measure(weights as 'float32' | 'packed', activations as 'float' | 'int8');
+  }
+}
+model.dispose();
+
+if (flags.peer !== undefined) {
+  const script = join(import.meta.dirname, 'peers/transformers_decode.py');
+  const args = [script, flags.model, flags.rows, flags.prompt, flags.new, flags.read, flags.threads];
+  spawnSync(flags.peer, args, { stdio: 'inherit' });
+}
