@@ -2,7 +2,7 @@
 
 import type { InputPort, StepDefinition } from '../engine/step.ts';
 import type { Json, JsonObject } from '../schemas/json.ts';
-import { table } from '../ui/table.ts';
+import { table, wrapWords } from '../ui/table.ts';
 import type { Theme } from '../ui/theme.ts';
 
 const isObject = (value: Json | undefined): value is JsonObject =>
@@ -42,19 +42,6 @@ export const typeText = (schema: Json | undefined): string => {
     ...('exclusiveMaximum' in schema ? [`< ${yaml(schema['exclusiveMaximum'] ?? null)}`] : []),
   ];
   return [text(type) || 'any', ...limits].join(' ');
-};
-
-/** Breaks at spaces. */
-const wrap = (words: string, width: number): string[] => {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of words.split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return line === '' ? lines : [...lines, line];
 };
 
 interface Parameter {
@@ -145,7 +132,7 @@ const parameterLines = (parameter: Parameter, width: number, theme: Theme): stri
     ...(standard === undefined ? [] : [`= ${yaml(standard)}`]),
     ...(schema['x-mesa-effect'] === 'none' ? ['no effect on results'] : []),
   ].join('  ');
-  const description = wrap(text(schema['description']), width - indent.length - 4);
+  const description = wrapWords(text(schema['description']), width - indent.length - 4);
   return [
     `${indent}${theme.bold(parameter.name)}  ${theme.dim(facts)}`,
     ...description.map((line) => `${indent}    ${line}`),

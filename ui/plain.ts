@@ -69,7 +69,7 @@ export const plainReporter = (output: Output, options: PlainOptions = {}): Repor
     line(event.at, event.step, [
       progressText(event),
       ...progressValues(event.values),
-      left === null ? '' : `eta ${duration(left)}`,
+      left === null || left === 0 ? '' : `eta ${duration(left)}`,
     ]);
   };
 

@@ -89,7 +89,7 @@ const comparisonRow = (
       ? ''
       : `won ${integer(compared.wins)} lost ${integer(compared.losses)}`,
     pValue(compared.p_adjusted ?? compared.p),
-    chance(after ?? before),
+    chance(after) || chance(before),
   ];
 };
 

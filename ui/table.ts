@@ -29,6 +29,21 @@ export const truncate = (text: string, width: number): string => {
   return `${result}…`;
 };
 
+/** Lines of at most `width` columns, broken at spaces; a word that is wider is cut. */
+export const wrapWords = (text: string, width: number): string[] => {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (stringWidth(longer) <= width) line = longer;
+    else {
+      if (line !== '') lines.push(line);
+      line = truncate(word, width);
+    }
+  }
+  return line === '' ? lines : [...lines, line];
+};
+
 const gap = '  ';
 
 const fit = (widths: readonly number[], columns: readonly Column[], width: number | null) => {

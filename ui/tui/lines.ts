@@ -41,11 +41,7 @@ export const layoutFor = (steps: readonly PlannedStep[], width: number): Layout 
     width,
     nameWidth: room ? longest(ids, widest.name) : longest(names, width < medium ? 20 : 36),
     paramsWidth: room ? longest(steps.map(paramsText), widest.params) : 0,
-    // "waiting on" and the longest name it may have to say.
-    stateWidth: Math.min(
-      room ? (width >= 110 ? 34 : 22) : width >= medium ? 24 : 10,
-      Math.max(18, 11 + longest(names, 40)),
-    ),
+    stateWidth: room ? 20 : width >= medium ? 15 : 12,
     key: room,
     took: width >= medium,
   };
@@ -88,7 +84,7 @@ const lookOf = (view: StepView, waitsOn: readonly string[], theme: Theme): Look 
 };
 
 /** The last column: what came out, how it goes, or what is in the way. */
-const restOf = (view: StepView, layout: Layout): string => {
+const restOf = (view: StepView, room: number): string => {
   switch (view.state) {
     case 'cached':
     case 'ran': {
@@ -99,7 +95,8 @@ const restOf = (view: StepView, layout: Layout): string => {
       const { loss } = view;
       if (loss.last === null) return view.progress?.note ?? '';
       const text = valueText('loss', loss.last);
-      return layout.took ? `${text} ${sparkline(loss.points.slice(-64), 12)}` : text;
+      const curve = Math.min(12, room - text.length - 1);
+      return curve < 4 ? text : `${text} ${sparkline(loss.points.slice(-64), curve)}`;
     }
     case 'failed':
       return view.failure === null ? '' : (failureReason(view.failure).split('\n', 1)[0] ?? '');
@@ -139,25 +136,28 @@ export const stepLine = (
   const look = lookOf(view, context.waitsOn, theme);
   const name = layout.paramsWidth > 0 || layout.width >= wide ? view.plan.id : view.plan.step;
   const padded = pad(name, layout.nameWidth);
-  const cells = [
-    `${look.paint(look.symbol)} ${context.selected === true ? theme.bold(padded) : padded}`,
-    ...(layout.paramsWidth > 0
+  const lead = `${look.paint(look.symbol)} ${context.selected === true ? theme.bold(padded) : padded}`;
+  const params =
+    layout.paramsWidth > 0
       ? [theme.dim(pad(truncate(paramsText(view.plan), layout.paramsWidth), layout.paramsWidth))]
-      : []),
+      : [];
+  const before =
+    2 +
+    Math.max(name.length, layout.nameWidth) +
+    (layout.paramsWidth > 0 ? 2 + layout.paramsWidth : 0);
+  // A step that waits has nothing to put into the other columns, so what it waits for may take them.
+  if (context.waitsOn.length > 0)
+    return [lead, ...params, look.paint(truncate(look.word, layout.width - before - 2))].join('  ');
+  const cells = [
+    lead,
+    ...params,
     look.paint(pad(truncate(look.word, layout.stateWidth), layout.stateWidth)),
     ...(layout.key ? [theme.dim(pad(view.key === null ? '—' : shortKey(view.key), 7))] : []),
     ...(layout.took ? [pad(tookOf(view, context.now), 7)] : []),
   ];
-  const used =
-    2 +
-    Math.max(name.length, layout.nameWidth) +
-    (layout.paramsWidth > 0 ? 2 + layout.paramsWidth : 0) +
-    (2 + layout.stateWidth) +
-    (layout.key ? 9 : 0) +
-    (layout.took ? 9 : 0) +
-    2;
-  const rest = restOf(view, layout);
+  const used = before + (2 + layout.stateWidth) + (layout.key ? 9 : 0) + (layout.took ? 9 : 0) + 2;
   const room = layout.width - used;
+  const rest = restOf(view, room);
   const last = mayWrap(view) ? rest : room < 4 ? '' : truncate(rest, room);
   return [...cells, last].join('  ').trimEnd();
 };

@@ -4,7 +4,7 @@ import { progressText, valueText } from '../describe.ts';
 import { duration, fixed, shortKey } from '../format.ts';
 import { timeLeftMs } from '../pace.ts';
 import { bar, braille } from '../plot.ts';
-import { pad, truncate } from '../table.ts';
+import { pad, truncate, wrapWords } from '../table.ts';
 import type { Theme } from '../theme.ts';
 import type { StepView } from './state.ts';
 
@@ -104,13 +104,20 @@ const whyLines = (view: StepView, width: number, theme: Theme): string[] => {
         ? `depends on what comes out of ${status.on.join(', ')}`
         : 'in the cache';
   const after = view.plan.after.length === 0 ? 'nothing' : view.plan.after.join(', ');
+  const facts: [string, string][] = [
+    ['why', view.reason || reason],
+    ['needs', after],
+    ...(view.key === null ? [] : [['key', shortKey(view.key)] satisfies [string, string]]),
+    ...(view.plan.expectedMs === null
+      ? []
+      : [['before', duration(view.plan.expectedMs)] satisfies [string, string]]),
+  ];
   return [
     `${theme.bold(view.plan.step)}  ${theme.dim(view.plan.uses)}`,
-    `why     ${view.reason || reason}`,
-    `needs   ${after}`,
-    ...(view.key === null ? [] : [`key     ${shortKey(view.key)}`]),
-    ...(view.plan.expectedMs === null ? [] : [`before  ${duration(view.plan.expectedMs)}`]),
-  ].map((line) => truncate(line, width + 40));
+    ...facts.flatMap(([label, text]) =>
+      wrapWords(text, width - 8).map((line, i) => `${pad(i === 0 ? label : '', 8)}${line}`),
+    ),
+  ];
 };
 
 const helpLines: readonly string[] = [
