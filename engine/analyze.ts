@@ -22,7 +22,7 @@ import type { StepDefinition, StepRegistry } from './step.ts';
 import { wholeNumber, type Settings } from './step-settings.ts';
 import { StepTypes } from './step-types.ts';
 import type { Outline } from './structure.ts';
-import { entryOf, isNull, keyText, scalarText, type ScalarNode } from './yaml-node.ts';
+import { entryOf, isNull, scalarText, type ScalarNode } from './yaml-node.ts';
 
 export interface AnalyzeRequest extends DocumentRequest {
   readonly registry: StepRegistry;
@@ -281,10 +281,10 @@ class Analysis {
 
 const matrixAxes = ({ matrix }: Outline): readonly string[] => {
   const own = matrix.entries
-    .map((entry) => keyText(entry.key))
+    .map((entry) => scalarText(entry.key))
     .filter((name) => name !== 'include' && name !== 'exclude');
   if (own.length > 0) return own;
   const include = entryOf(matrix, 'include')?.value;
   const first = include?.kind === 'seq' ? include.items[0] : undefined;
-  return first?.kind === 'map' ? first.entries.map((entry) => keyText(entry.key)) : [];
+  return first?.kind === 'map' ? first.entries.map((entry) => scalarText(entry.key)) : [];
 };

@@ -10,7 +10,7 @@ import type { Projections } from './projection.ts';
 import { readSelection } from './selection.ts';
 import type { Place } from './source.ts';
 import { didYouMean } from './suggest.ts';
-import { keyText, scalarText } from './yaml-node.ts';
+import { scalarText } from './yaml-node.ts';
 
 /** Joins the edges of one step to the instances of its sources. */
 export class Connector {
@@ -77,7 +77,7 @@ export class Connector {
       else list.push(...this.#edge(edge, consumer, instance));
     }
     for (const { port, node, values } of consumer.linked.outline.inputs) {
-      const name = keyText(port);
+      const name = scalarText(port);
       const list = inputs[name];
       // A list where one artifact belongs has been reported as such.
       if (list !== undefined && values.length === 1)

@@ -8,10 +8,8 @@ import { decodeUtf8, parseYaml } from './document.ts';
 import type { Problems } from './problems.ts';
 import type { Place, Source } from './source.ts';
 import {
-  emptyMap,
   entryOf,
   isNull,
-  keyText,
   scalarText,
   type Entry,
   type MapNode,
@@ -40,11 +38,11 @@ export const mergeNodes = (
   path: readonly string[] = [],
 ): YamlNode => {
   if (parent.kind !== 'map' || child.kind !== 'map') return child;
-  const own = new Map(child.entries.map((entry) => [keyText(entry.key), entry]));
+  const own = new Map(child.entries.map((entry) => [scalarText(entry.key), entry]));
   const inSteps = path.length === 1 && path[0] === 'steps';
   const entries: Entry[] = [];
   for (const entry of parent.entries) {
-    const name = keyText(entry.key);
+    const name = scalarText(entry.key);
     const override = own.get(name);
     own.delete(name);
     if (override === undefined) entries.push(entry);
@@ -66,6 +64,13 @@ const reasonOf = (error: unknown): string => {
   if (code === 'EACCES' || code === 'EPERM') return 'it may not be read';
   return error instanceof Error ? error.message : String(error);
 };
+
+/** A file is read for the plugins that it names and again to be analysed: the same text gives the same tree. */
+const recent = new Map<
+  string,
+  { readonly text: string; readonly shown: string; readonly order: number; readonly root: YamlNode }
+>();
+const maxRecent = 8;
 
 class Loader {
   readonly sources: Source[] = [];
@@ -101,7 +106,7 @@ class Loader {
     if (source === null) return null;
     this.sources.push(source);
     const before = this.#problems.count;
-    const root = parseYaml(source, this.#problems);
+    const root = this.#parse(source);
     if (root === null || isNull(root)) {
       if (this.#problems.count === before) {
         this.#problems.add('E108', { source, start: 0, end: 0 }, 'the file holds no experiment', {
@@ -122,6 +127,25 @@ class Loader {
       return null;
     }
     return this.#withParents(root, path, chain);
+  }
+
+  #parse(source: Source): YamlNode | null {
+    const known = recent.get(source.path);
+    if (
+      known?.text === source.text &&
+      known.shown === source.shown &&
+      known.order === source.order
+    ) {
+      return known.root;
+    }
+    const before = this.#problems.count;
+    const root = parseYaml(source, this.#problems);
+    if (root !== null && this.#problems.count === before) {
+      if (recent.size >= maxRecent) recent.clear();
+      const { text, shown, order } = source;
+      recent.set(source.path, { text, shown, order, root });
+    }
+    return root;
   }
 
   #withParents(
@@ -170,9 +194,4 @@ export const loadDocument = (
   const root = loader.load(file, []);
   const [main] = loader.sources;
   return root === null || main === undefined ? null : { root, sources: loader.sources };
-};
-
-export const sectionOf = (root: MapNode, name: string): MapNode => {
-  const value = entryOf(root, name)?.value;
-  return value?.kind === 'map' ? value : emptyMap(root.source, root.start);
 };

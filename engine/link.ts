@@ -9,7 +9,7 @@ import type { InputPort } from './step.ts';
 import type { StepType } from './step-types.ts';
 import type { StepOutline } from './structure.ts';
 import { didYouMean } from './suggest.ts';
-import { keyText, scalarText, type ScalarNode } from './yaml-node.ts';
+import { scalarText, type ScalarNode } from './yaml-node.ts';
 
 export interface StepEdge {
   readonly kind: 'step';
@@ -56,7 +56,7 @@ export class Linker {
     if (ports !== undefined) this.#checkPorts(outline, ports, type?.definition.name ?? '');
     const edges = outline.inputs.flatMap((input) =>
       input.values.flatMap((value) => {
-        const port = keyText(input.port);
+        const port = scalarText(input.port);
         if (ports !== undefined && !Object.hasOwn(ports, port)) return [];
         const edge = this.#edge(value, port, outline);
         return edge === null ? [] : [edge];
@@ -77,7 +77,7 @@ export class Linker {
     const names = Object.keys(ports);
     const given = new Set<string>();
     for (const input of outline.inputs) {
-      const name = keyText(input.port);
+      const name = scalarText(input.port);
       given.add(name);
       const port = Object.hasOwn(ports, name) ? ports[name] : undefined;
       if (port === undefined) {

@@ -5,7 +5,6 @@ import type { References } from './references.ts';
 import { didYouMean } from './suggest.ts';
 import {
   entryOf,
-  keyText,
   scalarText,
   type Entry,
   type MapNode,
@@ -78,7 +77,7 @@ class MatrixReader {
   }
 
   axis(entry: Entry): void {
-    const name = keyText(entry.key);
+    const name = scalarText(entry.key);
     if (!/^[A-Za-z_][A-Za-z0-9_-]*$/u.test(name)) {
       this.#problems.add('E224', entry.key, `"${name}" cannot name an axis`, {
         hint: 'letters, digits, _ and -',
@@ -148,10 +147,11 @@ class MatrixReader {
     const row: (number | null)[] = this.axes.map(() => null);
     let good = true;
     for (const { key, value } of item.entries) {
-      const axis = this.axes.indexOf(keyText(key));
+      const axis = this.axes.indexOf(scalarText(key));
       if (axis === -1) {
-        const hint = didYouMean(keyText(key), this.axes) ?? `the axes are ${this.axes.join(', ')}`;
-        this.#problems.add('E225', key, `the matrix has no axis "${keyText(key)}"`, { hint });
+        const hint =
+          didYouMean(scalarText(key), this.axes) ?? `the axes are ${this.axes.join(', ')}`;
+        this.#problems.add('E225', key, `the matrix has no axis "${scalarText(key)}"`, { hint });
         good = false;
         continue;
       }
@@ -205,7 +205,7 @@ export const readMatrix = (
   const first = include?.value.kind === 'seq' ? include.value.items[0] : undefined;
   if (onlyIncluded && first?.kind === 'map') {
     for (const { key } of first.entries) {
-      reader.axes.push(keyText(key));
+      reader.axes.push(scalarText(key));
       reader.keys.push(key);
       reader.values.push([]);
     }

@@ -6,7 +6,7 @@ import type { Source } from './source.ts';
 import { parseYaml } from './document.ts';
 import { didYouMean } from './suggest.ts';
 import {
-  keyText,
+  scalarText,
   scalarFromText,
   scalarNode,
   type Entry,
@@ -90,7 +90,7 @@ const put = (
 ): YamlNode => {
   const [key, ...rest] = keys;
   if (key === undefined) return value;
-  const name = keyText(key);
+  const name = scalarText(key);
   if (node?.kind === 'seq') {
     const index = /^[0-9]+$/u.test(name) ? Number(name) : -1;
     const old = node.items[index];
@@ -112,7 +112,7 @@ const put = (
     node?.kind === 'map'
       ? node
       : { kind: 'map', entries: [], source: value.source, start: key.start, end: value.end };
-  const at = map.entries.findIndex((entry) => keyText(entry.key) === name);
+  const at = map.entries.findIndex((entry) => scalarText(entry.key) === name);
   const old = map.entries[at];
   const entry: Entry = { key: old?.key ?? key, value: put(old?.value, rest, value, problems) };
   return {
@@ -128,13 +128,18 @@ const namesKnownStep = (
   problems: Problems,
 ): boolean => {
   const [first, id, third] = keys;
-  if (first === undefined || id === undefined || keyText(first) !== 'steps' || third === undefined)
+  if (
+    first === undefined ||
+    id === undefined ||
+    scalarText(first) !== 'steps' ||
+    third === undefined
+  )
     return true;
-  const steps = root.entries.find((entry) => keyText(entry.key) === 'steps')?.value;
-  const ids = steps?.kind === 'map' ? steps.entries.map((entry) => keyText(entry.key)) : [];
-  if (ids.includes(keyText(id)) || keyText(third) === 'uses') return true;
-  const hint = didYouMean(keyText(id), ids) ?? `the steps are ${ids.join(', ')}`;
-  problems.add('E229', id, `there is no step "${keyText(id)}" to set something of`, { hint });
+  const steps = root.entries.find((entry) => scalarText(entry.key) === 'steps')?.value;
+  const ids = steps?.kind === 'map' ? steps.entries.map((entry) => scalarText(entry.key)) : [];
+  if (ids.includes(scalarText(id)) || scalarText(third) === 'uses') return true;
+  const hint = didYouMean(scalarText(id), ids) ?? `the steps are ${ids.join(', ')}`;
+  problems.add('E229', id, `there is no step "${scalarText(id)}" to set something of`, { hint });
   return false;
 };
 
@@ -149,7 +154,7 @@ export const applyOverrides = (
   let current = root;
   for (const [index, override] of overrides.entries()) {
     const placed = placeOverride(override, cwd, firstOrder + index);
-    const empty = placed.keys.find((key) => keyText(key) === '');
+    const empty = placed.keys.find((key) => scalarText(key) === '');
     if (empty !== undefined) {
       problems.add(
         'E229',

@@ -13,7 +13,6 @@ import { validateParams } from './validate.ts';
 import {
   describeNode,
   entryOf,
-  keyText,
   scalarText,
   type MapNode,
   type ScalarNode,
@@ -55,7 +54,7 @@ export const reportSecrets = (node: YamlNode, problems: Problems): void => {
     }
   } else {
     for (const { key, value } of node.entries) {
-      const name = keyText(key);
+      const name = scalarText(key);
       const named =
         looksSecret(name) &&
         !/_(?:env|file)$/u.test(name) &&
@@ -157,7 +156,7 @@ const resolveEntries = (
   if (whole?.kind === 'map') return { node: whole, broken };
   const entries = map.entries.flatMap((entry) => {
     const value = references.resolve(entry.value, row);
-    if (value === null) broken.add(keyText(entry.key));
+    if (value === null) broken.add(scalarText(entry.key));
     return value === null ? [] : [{ key: entry.key, value }];
   });
   return { node: { ...map, entries }, broken };

@@ -16,9 +16,8 @@ import type { Place } from './source.ts';
 import { didYouMean } from './suggest.ts';
 import {
   entryOf,
-  keyText,
-  scalarFromText,
   scalarText,
+  scalarFromText,
   type MapNode,
   type ScalarNode,
   type YamlNode,
@@ -108,7 +107,7 @@ export class References {
   checkVariables(): void {
     for (const { key, value } of this.#scope.vars.entries) {
       if (this.axesOf(value).size > 0) continue;
-      this.#variableValue(keyText(key), value, key, value, {
+      this.#variableValue(scalarText(key), value, key, value, {
         place: value,
         row: null,
         noMatrix: undefined,
@@ -237,7 +236,7 @@ export class References {
     const [name = '', ...rest] = reference.path;
     const variable = entryOf(vars, name);
     if (variable === undefined) {
-      const names = vars.entries.map((entry) => keyText(entry.key));
+      const names = vars.entries.map((entry) => scalarText(entry.key));
       const hint =
         didYouMean(name, names) ??
         (names.length === 0
@@ -323,7 +322,7 @@ export class References {
             : undefined;
       if (next === undefined) {
         const keys =
-          current.kind === 'map' ? current.entries.map((entry) => keyText(entry.key)) : [];
+          current.kind === 'map' ? current.entries.map((entry) => scalarText(entry.key)) : [];
         const hint =
           didYouMean(step, keys) ?? (keys.length > 0 ? `it has ${keys.join(', ')}` : undefined);
         this.#scope.problems.add('E217', place, `"${walked}" has no "${step}"`, {

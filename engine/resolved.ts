@@ -4,7 +4,7 @@
 import type { Json, JsonObject } from '../schemas/json.ts';
 import type { References } from './references.ts';
 import { lineOf } from './source.ts';
-import { keyText, setOwn, toJson, type YamlNode } from './yaml-node.ts';
+import { scalarText, setOwn, toJson, type YamlNode } from './yaml-node.ts';
 
 export interface Resolved {
   readonly value: JsonObject;
@@ -48,7 +48,7 @@ class Resolver {
     if (node.kind === 'scalar') return this.#scalar(node, pointer);
     const object: Record<string, Json> = {};
     for (const { key, value } of node.entries) {
-      const name = keyText(key);
+      const name = scalarText(key);
       // The parents are part of the result: naming them again would merge them twice.
       if (pointer === '' && name === 'extends') continue;
       setOwn(object, name, this.value(value, `${pointer}/${escaped(name)}`));

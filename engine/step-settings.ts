@@ -6,14 +6,7 @@ import type { StepInstance } from './experiment.ts';
 import type { References } from './references.ts';
 import type { SettingName, StepOutline } from './structure.ts';
 import { didYouMean } from './suggest.ts';
-import {
-  describeNode,
-  entryOf,
-  keyText,
-  scalarText,
-  type Entry,
-  type YamlNode,
-} from './yaml-node.ts';
+import { describeNode, entryOf, scalarText, type Entry, type YamlNode } from './yaml-node.ts';
 
 export type Settings = Pick<
   StepInstance,
@@ -113,8 +106,8 @@ class SettingsReader {
       return plain.resources;
     }
     for (const { key } of node.entries) {
-      if ((resourceNames as readonly string[]).includes(keyText(key))) continue;
-      const name = keyText(key);
+      if ((resourceNames as readonly string[]).includes(scalarText(key))) continue;
+      const name = scalarText(key);
       const aliases: Readonly<Record<string, string>> = {
         mem: 'memory',
         ram: 'memory',

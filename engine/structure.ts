@@ -7,7 +7,7 @@ import {
   describeNode,
   entryOf,
   isNull,
-  keyText,
+  scalarText,
   type Entry,
   type MapNode,
   type ScalarNode,
@@ -134,7 +134,7 @@ class Reader {
   }
 
   step({ key, value }: Entry): StepOutline | null {
-    const id = keyText(key);
+    const id = scalarText(key);
     if (!/^[a-z][a-z0-9_-]*$/u.test(id)) {
       const mended = id
         .toLowerCase()
@@ -158,7 +158,7 @@ class Reader {
       return null;
     }
     for (const entry of value.entries) {
-      const name = keyText(entry.key);
+      const name = scalarText(entry.key);
       if ((stepKeys as readonly string[]).includes(name)) continue;
       const hint =
         aliasHint(name, stepKeyAliases) ??
@@ -195,7 +195,7 @@ class Reader {
       return null;
     }
     if (entry.value.kind === 'scalar') {
-      if (!keyText(entry.value).includes('${')) return entry.value;
+      if (!scalarText(entry.value).includes('${')) return entry.value;
       this.#problems.add('E223', entry.value, 'the type of a step cannot be a reference', {
         hint: 'write the type itself, so that the file can be checked',
       });
@@ -217,9 +217,9 @@ class Reader {
         this.#problems.add(
           'E202',
           isNull(item) ? key : item,
-          `input "${keyText(key)}" names a step; found ${describeNode(item)}`,
+          `input "${scalarText(key)}" names a step; found ${describeNode(item)}`,
           {
-            hint: `such as \`${keyText(key)}: step-id\` or \`step-id.output\``,
+            hint: `such as \`${scalarText(key)}: step-id\` or \`step-id.output\``,
           },
         );
         return [];
@@ -247,7 +247,7 @@ class Reader {
 export const readOutline = (root: MapNode, problems: Problems): Outline => {
   const reader = new Reader(problems);
   for (const { key } of root.entries) {
-    const name = keyText(key);
+    const name = scalarText(key);
     if ((topLevelKeys as readonly string[]).includes(name) || name.startsWith('x-')) continue;
     const hint =
       aliasHint(name, topKeyAliases) ??
@@ -273,8 +273,8 @@ export const readOutline = (root: MapNode, problems: Problems): Outline => {
   const seen = new Set<string>();
   const outlines = steps.entries.flatMap((entry) => {
     // The second of two equal ids is reported by the reader of the document; only the first is analysed.
-    if (seen.has(keyText(entry.key))) return [];
-    seen.add(keyText(entry.key));
+    if (seen.has(scalarText(entry.key))) return [];
+    seen.add(scalarText(entry.key));
     const outline = reader.step(entry);
     return outline === null ? [] : [outline];
   });

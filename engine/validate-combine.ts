@@ -6,7 +6,7 @@ import { didYouMean } from './suggest.ts';
 import { valueRules, type Check, type Rule } from './validate-rules.ts';
 import type { Complaint } from './validate-run.ts';
 import { describeSchema, isObject, shown } from './validate-words.ts';
-import { describeNode, keyText, setOwn, type YamlNode } from './yaml-node.ts';
+import { describeNode, scalarText, setOwn, type YamlNode } from './yaml-node.ts';
 
 type Compile = (schema: Json | undefined) => Check;
 
@@ -143,7 +143,7 @@ const structural = (schema: JsonSchema, compile: Compile): readonly Rule[] => {
     rules.push((node, value, run) => {
       if (node.kind === 'map')
         for (const { key } of node.entries)
-          check({ ...key, value: keyText(key), quoted: true }, run);
+          check({ ...key, value: scalarText(key), quoted: true }, run);
       return value;
     });
   }
@@ -153,11 +153,11 @@ const structural = (schema: JsonSchema, compile: Compile): readonly Rule[] => {
       rules.push((node, value, run) => {
         const key =
           node.kind === 'map'
-            ? node.entries.find((entry) => keyText(entry.key) === name)?.key
+            ? node.entries.find((entry) => scalarText(entry.key) === name)?.key
             : undefined;
         if (node.kind !== 'map' || key === undefined) return value;
         if (check !== null) check(node, run);
-        const present = new Set(node.entries.map((entry) => keyText(entry.key)));
+        const present = new Set(node.entries.map((entry) => scalarText(entry.key)));
         for (const other of Array.isArray(needed) ? (needed as readonly string[]) : []) {
           if (!present.has(other))
             run.complain('E307', key, `"${name}" needs "${other}" beside it`, `add \`${other}:\``);

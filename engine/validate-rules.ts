@@ -4,7 +4,7 @@ import type { Json, JsonSchema } from '../schemas/json.ts';
 import type { Run } from './validate-run.ts';
 import { didYouMean } from './suggest.ts';
 import { describeSchema, isObject, shown } from './validate-words.ts';
-import { describeNode, keyText, type YamlNode } from './yaml-node.ts';
+import { describeNode, scalarText, type YamlNode } from './yaml-node.ts';
 
 export type Check = (node: YamlNode, run: Run) => Json;
 export type Rule = (node: YamlNode, value: Json, run: Run) => Json;
@@ -127,7 +127,7 @@ export const valueRules: Readonly<
         },
   required: (limit, schema) => (node, value, run) => {
     if (!isObject(value) || node.kind !== 'map') return value;
-    const present = new Set(node.entries.map((entry) => keyText(entry.key)));
+    const present = new Set(node.entries.map((entry) => scalarText(entry.key)));
     const properties = isObject(schema['properties']) ? schema['properties'] : {};
     for (const name of limit as readonly string[]) {
       if (present.has(name)) continue;

@@ -5,7 +5,7 @@ import type { DiagnosticCode } from './diagnostic-codes.ts';
 import type { Place } from './source.ts';
 import { didYouMean, didYouMeanParameter } from './suggest.ts';
 import { describeSchema } from './validate-words.ts';
-import { describeNode, keyText, type ScalarNode, type YamlNode } from './yaml-node.ts';
+import { describeNode, scalarText, type ScalarNode, type YamlNode } from './yaml-node.ts';
 
 export interface Complaint {
   readonly code: DiagnosticCode;
@@ -78,7 +78,7 @@ export const makeRun = (
       );
     },
     unknown: (key, known, aliases) => {
-      const name = keyText(key);
+      const name = scalarText(key);
       const top = path.length === 0;
       const what = top
         ? `unknown parameter "${name}" for ${owner}`

@@ -8,7 +8,7 @@ import type { Check } from './validate-rules.ts';
 import { makeRun, type Complaint, type Run } from './validate-run.ts';
 import { isObject, typesOf, typeOfJson } from './validate-words.ts';
 import {
-  keyText,
+  scalarText,
   setOwn,
   toJson,
   type MapNode,
@@ -157,7 +157,7 @@ const compileMap = (
   return (node, run) => {
     const value: Record<string, Json> = {};
     for (const { key, value: inner } of node.entries) {
-      const name = keyText(key);
+      const name = scalarText(key);
       const property = properties.get(name);
       const matching = patterns.filter(({ pattern }) => pattern.test(name));
       const checks = [

@@ -8,7 +8,7 @@ import type { Problems } from './problems.ts';
 import type { Place, Source } from './source.ts';
 import { reportSyntax, reportTraps } from './yaml-errors.ts';
 import {
-  keyText,
+  scalarText,
   scalarFromText,
   type Entry,
   type MapNode,
@@ -154,11 +154,11 @@ class Conversion {
     }
     this.#reportDuplicates(entries, isSteps);
     if (merged.length === 0) return entries;
-    const taken = new Set(entries.map((entry) => keyText(entry.key)));
+    const taken = new Set(entries.map((entry) => scalarText(entry.key)));
     for (const map of merged) {
       for (const entry of map.entries) {
-        if (taken.has(keyText(entry.key))) continue;
-        taken.add(keyText(entry.key));
+        if (taken.has(scalarText(entry.key))) continue;
+        taken.add(scalarText(entry.key));
         entries.push(entry);
       }
     }
@@ -168,7 +168,7 @@ class Conversion {
   #reportDuplicates(entries: readonly Entry[], isSteps: boolean): void {
     const first = new Map<string, ScalarNode>();
     for (const { key } of entries) {
-      const name = keyText(key);
+      const name = scalarText(key);
       const earlier = first.get(name);
       if (earlier === undefined) first.set(name, key);
       else {

@@ -2,7 +2,7 @@
 // Values from parents, variables and the command line keep their own source, so a diagnostic can always point at them.
 
 import type { Json } from '../schemas/json.ts';
-import type { Place, Source } from './source.ts';
+import type { Place } from './source.ts';
 
 export type ScalarValue = string | number | boolean | null;
 
@@ -31,14 +31,12 @@ export interface SeqNode extends Place {
 
 export type YamlNode = ScalarNode | MapNode | SeqNode;
 
-export const keyText = (key: ScalarNode): string =>
-  typeof key.value === 'string' ? key.value : key.raw;
-
 /** A scalar as text: the value where it is text, what the user typed where YAML made something else of it. */
-export const scalarText = keyText;
+export const scalarText = (node: ScalarNode): string =>
+  typeof node.value === 'string' ? node.value : node.raw;
 
 export const entryOf = (map: MapNode, name: string): Entry | undefined => {
-  for (const entry of map.entries) if (keyText(entry.key) === name) return entry;
+  for (const entry of map.entries) if (scalarText(entry.key) === name) return entry;
   return undefined;
 };
 
@@ -52,7 +50,7 @@ export const toJson = (node: YamlNode): Json => {
       return node.items.map(toJson);
     case 'map': {
       const object: Record<string, Json> = {};
-      for (const { key, value } of node.entries) setOwn(object, keyText(key), toJson(value));
+      for (const { key, value } of node.entries) setOwn(object, scalarText(key), toJson(value));
       return object;
     }
   }
@@ -113,13 +111,4 @@ export const scalarNode = (value: ScalarValue, raw: string, place: Place): Scala
   source: place.source,
   start: place.start,
   end: place.end,
-});
-
-/** What an absent section stands for. */
-export const emptyMap = (source: Source, at: number): MapNode => ({
-  kind: 'map',
-  entries: [],
-  source,
-  start: at,
-  end: at,
 });

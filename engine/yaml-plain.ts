@@ -5,7 +5,7 @@
 
 import type { Source } from './source.ts';
 import {
-  keyText,
+  scalarText,
   scalarFromText,
   type Entry,
   type MapNode,
@@ -294,7 +294,7 @@ class PlainReader {
 
 const refuseDuplicates = (entries: readonly Entry[]): void => {
   if (entries.length > 8) {
-    if (new Set(entries.map((entry) => keyText(entry.key))).size !== entries.length) giveUp();
+    if (new Set(entries.map((entry) => scalarText(entry.key))).size !== entries.length) giveUp();
     return;
   }
   for (let i = 1; i < entries.length; i += 1) {
