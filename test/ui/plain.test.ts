@@ -27,7 +27,6 @@ test('plain: the same words with colours and without', () => {
   const [bare, painted] = [memoryOutput(), memoryOutput({ colour: true })];
   for (const output of [bare, painted]) play(plainReporter(output), recorded('lora-fails'));
   assert.notEqual(painted.text(), bare.text());
-  // eslint-disable-next-line no-control-regex
   assert.equal(painted.text().replaceAll(/\u001b\[\d+m/g, ''), bare.text());
 });
 

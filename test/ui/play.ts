@@ -14,7 +14,7 @@ const events = readFileSync(file, 'utf8')
 let at = events[0]?.at ?? 0;
 const start = at;
 const began = performance.now();
-let stop = false;
+const stop = new AbortController();
 const reporter = screenReporter({
   output: {
     write: (text) => void process.stderr.write(text),
@@ -26,7 +26,7 @@ const reporter = screenReporter({
   keyboard: process.stdin.isTTY ? process.stdin : null,
   controls: {
     interrupt: () => {
-      stop = true;
+      stop.abort();
     },
   },
   now: () => start + (performance.now() - began) * Number(speed),
@@ -35,7 +35,7 @@ for (const event of events) {
   const wait = (event.at - at) / Number(speed);
   at = event.at;
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  if (stop) break;
+  if (stop.signal.aborted) break;
   reporter.event(event);
 }
 await reporter.close();

@@ -12,7 +12,7 @@ const [started] = events;
 const total = started?.event === 'run-started' ? started.steps.length : 0;
 
 const sum = (tally: object): number =>
-  Object.values(tally).reduce((all: number, one: number) => all + one, 0);
+  Object.values<number>({ ...tally }).reduce((all, one) => all + one, 0);
 
 /** The start first, as the engine says it; after it anything in any order, repeated or missing. */
 const anyOrder = fc

@@ -149,9 +149,9 @@ test('plots are as wide as they are asked to be', () => {
       (values, width, height, share) => {
         const lines = braille(values, width, height, share);
         assert.equal(lines.length, height);
-        for (const line of lines) assert.equal([...line].length, width);
-        assert.equal([...sparkline(values, width)].length, Math.min(width, values.length));
-        assert.equal([...bar(share, width)].length, width);
+        for (const line of lines) assert.equal(stringWidth(line), width);
+        assert.equal(stringWidth(sparkline(values, width)), Math.min(width, values.length));
+        assert.equal(stringWidth(bar(share, width)), width);
       },
     ),
   );
