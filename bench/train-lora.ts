@@ -29,6 +29,7 @@ const { values: flags } = parseArgs({
     steps: { type: 'string', default: '5' },
     dropout: { type: 'string', default: '0' },
     layers: { type: 'string', default: '30' },
+    recompute: { type: 'boolean', default: false },
   },
 });
 const [threads, someLabels, tokens, rowCount, steps, dropout, layers] = [
@@ -117,7 +118,7 @@ try {
   const optimizer = adamWState(initialAdapter(adapter, trainables, weights, 1));
   const started = performance.now();
   const runner = await createRunner(
-    { config, weights, trainables, adapter, gradients: true },
+    { config, weights, trainables, adapter, gradients: true, recompute: flags.recompute },
     optimizer.parameters,
     threads,
   );

@@ -39,18 +39,16 @@ export interface TransformerParts {
   readonly tensors: ModelTensors;
   readonly linears: Linears;
   readonly attention: Attention;
-  /** Sees the residual stream: `embeddings`, `layer.0` ... as they are made (tests, checkpointing). */
+  /** Sees the residual stream: `embeddings`, `layer.0` ... as they are made. */
   readonly onHidden?: (name: string, value: Value) => void;
 }
 
 /** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D] */
 export const hiddenStates = (parts: TransformerParts, ids: Value, positions: Value): Value => {
-  const { config, tensors } = parts;
-  const modules = modelModules(config.modelType);
-  let x = embed(config, tensors, ids, positions);
+  let x = embed(parts.config, parts.tensors, ids, positions);
   parts.onHidden?.('embeddings', x);
-  for (let index = 0; index < config.layers; index++) {
-    x = tensors.graph.scope(`layers.${index}`, () => block(parts, modules.layer(index), index, x));
+  for (let index = 0; index < parts.config.layers; index++) {
+    x = block(parts, index, x);
     parts.onHidden?.(`layer.${index}`, x);
   }
   return x;
@@ -76,9 +74,14 @@ export const headModule = (config: ModelConfig): string => {
   return config.tied ? modules.embeddings : modules.head;
 };
 
-const block = (parts: TransformerParts, layer: LayerModules, index: number, x: Value): Value => {
+/** One layer: x [..., D] -> [..., D] */
+export const block = (parts: TransformerParts, index: number, x: Value): Value =>
+  parts.tensors.graph.scope(`layers.${index}`, () => layerOf(parts, index, x));
+
+const layerOf = (parts: TransformerParts, index: number, x: Value): Value => {
   const { config, tensors, linears } = parts;
   const g: GraphBuilder = tensors.graph;
+  const layer = modelModules(config.modelType).layer(index);
   const after = (module: string, y: Value): Value =>
     config.postNorms ? norm(tensors, config.norm, module, y) : y;
 

@@ -14,6 +14,7 @@ import { storedLinears } from '../linear.ts';
 import { ModelTensors } from '../tensors.ts';
 import { hiddenStates, logits } from '../transformer.ts';
 import type { WeightSource } from '../weights.ts';
+import { recomputing } from './recompute.ts';
 import type { Trainable } from './trainables.ts';
 
 export interface TrainingGraphOptions {
@@ -24,6 +25,8 @@ export interface TrainingGraphOptions {
   readonly adapter: FittedAdapter | null;
   /** With gradients, or the loss alone (validation). */
   readonly gradients: boolean;
+  /** Keep only the inputs of the layers, and compute the rest again in the backward pass. */
+  readonly recompute: boolean;
 }
 
 export const gradientName = (trainable: string): string => `grad:${trainable}`;
@@ -56,21 +59,32 @@ export const trainingGraph = (options: TrainingGraphOptions): Graph => {
         : loraLinears(stored, tensors, adapter, values, dropout(g, options)),
     attention: slotAttention(g, config, inputs),
   };
-  const hidden = hiddenStates(parts, ids, g.reshape(inputs.positions, ['S*L']));
-  const scores = logits(parts, g.gather(hidden, predictAt));
-  const loss = g.scope('loss', () => crossEntropy(g, scores, labels));
+  const positions = g.reshape(inputs.positions, ['S*L']);
+  const lossOf = (hidden: Value): Value => {
+    const scores = logits(parts, g.gather(hidden, predictAt));
+    return g.scope('loss', () => crossEntropy(g, scores, labels));
+  };
+  if (!options.gradients) {
+    g.output('loss', lossOf(hiddenStates(parts, ids, positions)));
+    return g.build();
+  }
+  if (options.recompute) {
+    const { loss, gradients } = recomputing({ parts, values, ids, positions, lossOf });
+    for (const [name, value] of gradients) g.output(gradientName(name), value);
+    g.output('loss', loss);
+    return g.build();
+  }
+  const loss = lossOf(hiddenStates(parts, ids, positions));
   g.output('loss', loss);
-  if (options.gradients) {
-    const wanted = [...values];
-    const found = gradient(
-      g,
-      loss,
-      wanted.map(([, value]) => value),
-    );
-    for (const [index, [name]] of wanted.entries()) {
-      const value = found[index];
-      if (value !== undefined) g.output(gradientName(name), value);
-    }
+  const wanted = [...values];
+  const found = gradient(
+    g,
+    loss,
+    wanted.map(([, value]) => value),
+  );
+  for (const [index, [name]] of wanted.entries()) {
+    const value = found[index];
+    if (value !== undefined) g.output(gradientName(name), value);
   }
   return g.build();
 };

@@ -209,7 +209,11 @@ const validator = (job: TrainingJob, parameters: Float32Array) => {
   });
   return {
     async loss(): Promise<{ readonly eval_loss: number; readonly label_tokens: number }> {
-      runner ??= await createRunner({ ...job.model, gradients: false }, parameters, job.threads);
+      runner ??= await createRunner(
+        { ...job.model, gradients: false, recompute: false },
+        parameters,
+        job.threads,
+      );
       let sum = 0;
       for (const { microBatches } of batches)
         sum += await runner.run(

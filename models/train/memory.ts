@@ -86,11 +86,12 @@ export const estimateMemory = (
     readonly labels: number;
     readonly trainedElements: number;
     readonly full: boolean;
+    readonly recompute: boolean;
   },
 ): number => {
   const { hiddenSize, layers, attention, mlp, vocabSize } = config;
   const stored = bytesOf(weights, multiplied(config));
-  const copies = run.full ? 1 : prepacked(config, weights) ? 2 : 1;
+  const copies = !run.full && !run.recompute && prepacked(config, weights) ? 2 : 1;
   // Kept for the backward pass, per token and layer: inputs of norms and linears, gate, up and their product.
   const width =
     6 * hiddenSize +
@@ -98,7 +99,10 @@ export const estimateMemory = (
     4 * mlp.size * (mlp.experts?.count ?? 1);
   const scores = 2 * attention.heads * run.length;
   const weightCopies = stored * copies;
-  const activations = 4 * run.tokens * layers * (width + scores);
+  const kept = run.recompute
+    ? layers * hiddenSize + 2 * (width + scores)
+    : layers * (width + scores);
+  const activations = 4 * run.tokens * kept;
   const logits = 4 * run.labels * vocabSize * 3;
   // Parameters, two moments, the accumulated gradient, and the runtime's gradients with their copy.
   const optimizer = 4 * run.trainedElements * 6;

@@ -42,7 +42,7 @@ export const createRunner = async (
   const session = await createSession(trainingGraph(options), {
     threads,
     // Validation shares the mapped pages of training instead of packing a copy of its own.
-    prepack: options.gradients && prepacked(config, weights),
+    prepack: options.gradients && !options.recompute && prepacked(config, weights),
   });
   const parameterFeeds: Record<string, Feed> = Object.fromEntries(
     trainables.map((trainable) => [

@@ -64,7 +64,7 @@ const fineTune = async (context: StepContext): Promise<void> => {
   const weights = model.weights(mode, context.derived);
   const { adapter, trainables, initial } = startOf(context, settings, weights, config);
   const job: TrainingJob = {
-    model: { config, weights, trainables, adapter },
+    model: { config, weights, trainables, adapter, recompute: settings.recompute },
     initial,
     rows: data.rows,
     plan: {
@@ -163,6 +163,7 @@ const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob)
     labels: Math.ceil((tokens * labels) / all),
     trainedElements: totalLength(model.trainables),
     full: model.adapter === null,
+    recompute: model.recompute,
   });
   context.measure('estimated_memory', estimate, 'bytes');
   const there = totalmem();
@@ -171,7 +172,7 @@ const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob)
   throw new StepError(
     'E584',
     `training needs about ${gib(estimate)} of memory, this machine has ${gib(there)}`,
-    'lower max_length or per_device_train_batch_size, or quantise the model first',
+    'set gradient_checkpointing: true, lower max_length or per_device_train_batch_size, or quantise the model first',
   );
 };
 

@@ -18,6 +18,7 @@ export interface TrainSettings {
   readonly warmupSteps: number;
   readonly warmupRatio: number;
   readonly maxGradNorm: number;
+  readonly recompute: boolean;
   /** 0: at the end of every epoch. */
   readonly evalSteps: number;
   /** 0: each minute only. */
@@ -61,6 +62,7 @@ export const settingsOf = (params: JsonObject): TrainSettings => ({
   warmupSteps: numberOf(params, 'warmup_steps', 0),
   warmupRatio: numberOf(params, 'warmup_ratio', 0),
   maxGradNorm: numberOf(params, 'max_grad_norm', 1),
+  recompute: params['gradient_checkpointing'] === true,
   evalSteps: numberOf(params, 'eval_steps', 0),
   saveSteps: numberOf(params, 'save_steps', 0),
   keepBest: params['load_best_model_at_end'] === true,

@@ -34,14 +34,21 @@ const compare = async (
   const adapter = fitAdapter(lora, model.config, model.weights);
   checkAdapter(adapter, tensors);
   const trainables = adapterTrainables(adapter);
-  const runner = await createRunner(
-    { ...model, trainables, adapter, gradients: true },
-    fromTensors(trainables, tensors),
-    1,
-  );
-  const gradients = new Float32Array(totalLength(trainables));
-  const loss = await runner.run(rows, gradients, null);
-  await runner.release();
+  const compute = async (recompute: boolean): Promise<readonly [number, Float32Array]> => {
+    const runner = await createRunner(
+      { ...model, trainables, adapter, gradients: true, recompute },
+      fromTensors(trainables, tensors),
+      1,
+    );
+    const sums = new Float32Array(totalLength(trainables));
+    const sum = await runner.run(rows, sums, null);
+    await runner.release();
+    return [sum, sums];
+  };
+  const [loss, gradients] = await compute(false);
+  const [lossAgain, recomputed] = await compute(true);
+  assert.equal(lossAgain, loss);
+  assert.deepEqual(recomputed, gradients, 'gradient checkpointing');
   const labels = rows.reduce(
     (sum, row) => sum + row.tokens.length - Math.max(1, row.labelsFrom),
     0,

@@ -91,7 +91,7 @@ const jobOf = (folder: string, golden: Case): TrainingJob => {
     rows.map(({ prompt, completion }) => rowOf([...prompt, ...completion], prompt.length));
   const rows = toRows(golden.rows);
   return {
-    model: { ...model, trainables, adapter },
+    model: { ...model, trainables, adapter, recompute: false },
     initial,
     rows,
     plan: {
