@@ -71,7 +71,7 @@ const hidden = new Set([
 ]);
 
 const labelled = (label: string, text: string, theme: Theme): string[] => {
-  const [first = '', ...rest] = text.trimEnd().split('\n');
+  const [first = '', ...rest] = text.trim().split('\n');
   return [
     `  ${theme.dim(label.padEnd(11))} ${first}`,
     ...rest.map((line) => `${' '.repeat(14)}${line}`),
@@ -85,7 +85,7 @@ const choiceText = (choice: Json): string => {
   if (!isObject(choice)) return shownText(choice);
   const { label, text, logprob } = choice;
   const score = typeof logprob === 'number' ? `  (${logprob.toFixed(3)})` : '';
-  return `${typeof label === 'string' ? `${label}. ` : ''}${shownText(text ?? '')}${score}`;
+  return `${typeof label === 'string' ? `${label}. ` : ''}${shownText(text ?? '').trim()}${score}`;
 };
 
 const rowLines = (row: JsonObject, theme: Theme): string[] => {

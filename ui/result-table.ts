@@ -212,7 +212,7 @@ const effortTable = (efforts: readonly Effort[], options: TableOptions): string[
   const rows = efforts.flatMap((effort) => {
     const speed = measured(effort, 'tokens_per_second');
     if (speed === undefined) return [];
-    const memory = measured(effort, 'peak_rss_bytes');
+    const memory = measured(effort, 'peak_memory');
     return [
       [
         effort.step,

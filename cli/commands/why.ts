@@ -13,9 +13,9 @@ import { printRefusal } from '../diagnostics.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { planFile } from '../experiment.ts';
 
-const digest = /^[0-9a-f]{64}$/;
+/** Digests as far as they tell apart; `lora-train@1+c984df72f697`. */
 const short = (value: string | null): string =>
-  value === null ? '—' : digest.test(value) ? value.slice(0, 12) : value;
+  value === null ? '—' : value.replaceAll(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1');
 
 const value = (json: Json): string => short(typeof json === 'string' ? json : JSON.stringify(json));
 
@@ -59,23 +59,21 @@ const page = (plan: Plan, explanation: Explanation, theme: Theme): string[] => {
   const lines = [`${theme.bold(explanation.step)}  ${verdict(plan, explanation, theme)}`];
   if (fields === null) return [...lines, theme.dim('its key is known when its inputs are')];
   lines.push(theme.dim(`key ${key ?? ''}`), '');
-  const changed = new Map(differences.map((difference) => [difference.field, difference]));
-  const rows = fieldRows(fields).map(([name, now]) => {
-    const difference = changed.get(name);
-    changed.delete(name);
-    return difference === undefined
-      ? [' ', theme.dim(name), theme.dim(now), '']
-      : [theme.running('≠'), theme.bold(name), now, theme.dim(`was ${short(difference.before)}`)];
-  });
-  // Differences inside a parameter, or of something that is gone, have no row of their own above.
-  for (const difference of changed.values())
-    rows.push([
-      theme.running('≠'),
-      theme.bold(difference.field),
-      short(difference.after),
-      theme.dim(`was ${short(difference.before)}`),
-    ]);
-  lines.push(...table([{ title: '' }, { title: '' }, { title: '' }, { title: '' }], rows));
+  const now = new Map(fieldRows(fields));
+  const columns = [{ title: '' }, { title: '' }, { title: '' }, { title: '' }];
+  // What differs first: the rest is there to be looked up.
+  const changed = differences.map((difference) => [
+    theme.running('≠'),
+    theme.bold(difference.field),
+    now.get(difference.field) ?? short(difference.after),
+    theme.dim(`was ${short(difference.before)}`),
+  ]);
+  const named = new Set(differences.map(({ field }) => field));
+  const same = [...now]
+    .filter(([name]) => !named.has(name))
+    .map(([name, text]) => ['=', name, text].map(theme.dim));
+  if (changed.length > 0) lines.push(...table(columns, changed), '');
+  lines.push(...table(columns, same));
   if (before === null) return [...lines, '', 'no step of this kind ever ran here'];
   const against =
     differences.length === 0

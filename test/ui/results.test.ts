@@ -106,7 +106,7 @@ test('base against one candidate, with gates and what it cost', () => {
       cached: false,
       measurements: [
         { name: 'tokens_per_second', value: 1840, unit: 'tok/s' },
-        { name: 'peak_rss_bytes', value: 3.1e9, unit: 'bytes' },
+        { name: 'peak_memory', value: 3.1e9, unit: 'bytes' },
       ],
     },
     { step: 'loads-only', durationMs: 100, cached: false, measurements: [] },
