@@ -28,11 +28,15 @@ export type Accepted =
     }
   | { readonly kind: 'refused'; readonly error: unknown };
 
-const firstChange = (project: Project, before: StepResult, after: ReadonlyMap<string, Manifest>): string | null => {
+const firstChange = (
+  project: Project,
+  before: StepResult,
+  after: ReadonlyMap<string, Manifest>,
+): string | null => {
   for (const output of before.outputs) {
     const manifest = after.get(output.name);
     if (manifest === undefined || manifest.digest === output.digest) continue;
-    const old = project.objects.manifest(output.digest as Manifest["digest"]);
+    const old = project.objects.manifest(output.digest as Manifest['digest']);
     const known = new Map(old?.files.map((file) => [file.name, file.digest]));
     const file = manifest.files.find((each) => known.get(each.name) !== each.digest);
     return `${output.name}/${file?.name ?? ''}`;

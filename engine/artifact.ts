@@ -11,7 +11,11 @@ export interface StoredArtifact {
   readonly kind: ArtifactKind;
   readonly digest: ArtifactDigest;
   /** Verified files, by name. */
-  readonly files: readonly { readonly name: string; readonly size: number; readonly path: string }[];
+  readonly files: readonly {
+    readonly name: string;
+    readonly size: number;
+    readonly path: string;
+  }[];
 }
 
 /** `run` may be `last`; `output` null is the step's first. The error says what is missing. */
@@ -23,10 +27,12 @@ export const readArtifact = async (
 ): Promise<Result<StoredArtifact, string>> => {
   const digest = await artifactOfRun(project, run, step, output);
   if (!digest.ok) return digest;
-  const outputs = readRun(project.runsDir, run)?.steps.find((each) => each.step === step)?.result?.outputs;
+  const outputs = readRun(project.runsDir, run)?.steps.find((each) => each.step === step)?.result
+    ?.outputs;
   const kind = outputs?.find((each) => each.digest === digest.value)?.kind;
   const manifest = project.objects.manifest(digest.value);
-  if (kind === undefined || manifest === null) return err(`${run}/${step} is no longer in the cache`);
+  if (kind === undefined || manifest === null)
+    return err(`${run}/${step} is no longer in the cache`);
   const files = manifest.files.map(({ name, size, digest: content }) => {
     const path = project.objects.locate(content);
     if (path === null) throw new Error(`${name} was not verified`);

@@ -1,7 +1,16 @@
 // One attempt at one step, on the worker's side: run it, then name every byte it wrote. The step boundary: the one
 // place where a throw becomes a failed step.
 
-import { chmodSync, closeSync, existsSync, fstatSync, fsyncSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Failure } from '../schemas/event.ts';
 import { digestOf, hashFile, stampOf } from './digest.ts';

@@ -89,7 +89,7 @@ export const repairCheckpoints = (folder: string): void => {
   const file = openSync(journal, 'r+');
   try {
     const chunk = Buffer.allocUnsafe(1 << 16);
-    for (let end = fstatSync(file).size; end > 0; ) {
+    for (let end = fstatSync(file).size; end > 0;) {
       const start = Math.max(0, end - chunk.length);
       const size = readSync(file, chunk, 0, end - start, start);
       const newline = chunk.subarray(0, size).lastIndexOf(10);

@@ -6,7 +6,13 @@ import { join, sep } from 'node:path';
 import { write, type Sqlite } from './database.ts';
 import type { ContentDigest } from './digest.ts';
 import type { CodeOf } from './lookup.ts';
-import { closureDigest, moduleClosure, type Closure, type ClosureMemory, type ClosureOptions } from './module-closure.ts';
+import {
+  closureDigest,
+  moduleClosure,
+  type Closure,
+  type ClosureMemory,
+  type ClosureOptions,
+} from './module-closure.ts';
 
 /** steps/closures.json: type -> the version and the closure it stands for. */
 export type RecordedClosures = Readonly<
@@ -58,7 +64,9 @@ export const builtinClosure = (codeRoot: string, type: string): Closure | null =
 export const closureMemory = (database: Sqlite): ClosureMemory => ({
   get: (module) =>
     database
-      .prepare<[string], { body: string }>("SELECT body FROM facts WHERE kind = 'closure' AND key = ?")
+      .prepare<[string], { body: string }>(
+        "SELECT body FROM facts WHERE kind = 'closure' AND key = ?",
+      )
       .get(module)?.body,
   set: (module, body) => {
     write(database, () =>
@@ -68,7 +76,11 @@ export const closureMemory = (database: Sqlite): ClosureMemory => ({
 });
 
 /** Digest of a plugin's modules. Throws the file system's errors. */
-export const pluginClosure = (layout: CodeLayout, module: string, memory: ClosureMemory): ContentDigest =>
+export const pluginClosure = (
+  layout: CodeLayout,
+  module: string,
+  memory: ClosureMemory,
+): ContentDigest =>
   closureDigest(module, closureOptions(layout.codeRoot, join(module, '..')), memory);
 
 export const codeIdentity = (layout: CodeLayout, database: Sqlite): CodeOf => {
@@ -83,7 +95,11 @@ export const codeIdentity = (layout: CodeLayout, database: Sqlite): CodeOf => {
     const module = builtinModule(layout.codeRoot, type);
     if (module === null) return plain;
     recorded ??= readJson(join(layout.packageRoot, RECORDED)) as RecordedClosures;
-    let digest: string = closureDigest(module, closureOptions(layout.codeRoot, layout.codeRoot), memory);
+    let digest: string = closureDigest(
+      module,
+      closureOptions(layout.codeRoot, layout.codeRoot),
+      memory,
+    );
     if (compiled) {
       built ??= readJson(join(layout.codeRoot, BUILT)) as BuiltClosures;
       // The compiled modules stand for the sources they were made from, as long as nobody touched them since.
@@ -98,7 +114,10 @@ export const codeIdentity = (layout: CodeLayout, database: Sqlite): CodeOf => {
     const name = plugin ?? uses;
     let code = known.get(name);
     if (code === undefined) {
-      code = plugin === null ? builtin(uses, definition.version) : `plugin:${pluginClosure(layout, plugin, memory)}`;
+      code =
+        plugin === null
+          ? builtin(uses, definition.version)
+          : `plugin:${pluginClosure(layout, plugin, memory)}`;
       known.set(name, code);
     }
     return code;

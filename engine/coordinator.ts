@@ -44,7 +44,16 @@ const LOG_TAIL = 20;
 /** Guesses where there is no history; they order steps, nothing else. */
 const GUESS_MS = { light: 1000, model: 60_000 } as const;
 
-type State = 'waiting' | 'looking' | 'ready' | 'held' | 'running' | 'done' | 'failed' | 'skipped' | 'interrupted';
+type State =
+  | 'waiting'
+  | 'looking'
+  | 'ready'
+  | 'held'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'skipped'
+  | 'interrupted';
 
 interface Step {
   readonly plan: PlanStep;
@@ -126,9 +135,25 @@ export class Coordinator {
       const { instance, key, fields, planned } = plan;
       const reason = planned.status.kind === 'stale' ? planned.status.reason : '';
       this.#steps.set(instance.name, {
-        plan, name: instance.name, instance, before: [], follows: [], open: 0, state: 'waiting', key, fields,
-        reason, result: null, pathMs: 0, attempts: 0, attempt: null, startedAt: 0, progressAt: 0, progressMs: 0,
-        tail: [], note: '',
+        plan,
+        name: instance.name,
+        instance,
+        before: [],
+        follows: [],
+        open: 0,
+        state: 'waiting',
+        key,
+        fields,
+        reason,
+        result: null,
+        pathMs: 0,
+        attempts: 0,
+        attempt: null,
+        startedAt: 0,
+        progressAt: 0,
+        progressMs: 0,
+        tail: [],
+        note: '',
       });
     }
     for (const step of this.#steps.values()) {
@@ -172,12 +197,25 @@ export class Coordinator {
     const { name } = this.#log.initial;
     const steps = [...this.#steps.values()];
     this.#say({
-      event: 'run-started', at: now(), schemaVersion: 1, run, name, file, mesaVersion, jobs,
+      event: 'run-started',
+      at: now(),
+      schemaVersion: 1,
+      run,
+      name,
+      file,
+      mesaVersion,
+      jobs,
       steps: steps.map((step) => step.plan.planned),
     });
     for (const step of steps)
       for (const damage of step.plan.damages)
-        this.#say({ event: 'cache-damaged', at: now(), step: step.name, object: damage.digest, message: damage.message });
+        this.#say({
+          event: 'cache-damaged',
+          at: now(),
+          step: step.name,
+          object: damage.digest,
+          message: damage.message,
+        });
     this.#guard(() => {
       const used = steps.flatMap((step) => step.plan.action?.key ?? []);
       this.#plan.services.project.actions.markUsed(used);
@@ -214,8 +252,20 @@ export class Coordinator {
     const [ran, failed, skipped] = [count('done') - cached, count('failed'), count('skipped')];
     const durationMs = monotonicMs() - startedAt;
     await Promise.all(this.#removals);
-    rmSync(join(this.#plan.services.project.attemptsDir, this.#options.run), { recursive: true, force: true });
-    this.#say({ event: 'run-finished', at: now(), status, ran, cached, failed, skipped, durationMs });
+    rmSync(join(this.#plan.services.project.attemptsDir, this.#options.run), {
+      recursive: true,
+      force: true,
+    });
+    this.#say({
+      event: 'run-finished',
+      at: now(),
+      status,
+      ran,
+      cached,
+      failed,
+      skipped,
+      durationMs,
+    });
     const record = recordOf(this.#log.initial, this.#said);
     this.#log.close(record);
     this.#guard(() => {
@@ -229,7 +279,8 @@ export class Coordinator {
     const edge = step.instance.inputs[port]?.[index];
     if (edge?.kind !== 'step') return step.plan.external.get(`${port}.${index}`) ?? null;
     const outputs = this.#steps.get(edge.from)?.result?.outputs;
-    return (outputs?.find((output) => output.name === edge.output)?.digest ?? null) as ArtifactDigest | null;
+    return (outputs?.find((output) => output.name === edge.output)?.digest ??
+      null) as ArtifactDigest | null;
   }
 
   /** All that a step waits for is done: it is fresh, or it has to run. */
@@ -246,7 +297,9 @@ export class Coordinator {
       return;
     }
     const { services, paths, lookup } = this.#plan;
-    const fields = keyFieldsOf(step.instance, services.codeOf, paths, (port, index) => this.#inputDigest(step, port, index));
+    const fields = keyFieldsOf(step.instance, services.codeOf, paths, (port, index) =>
+      this.#inputDigest(step, port, index),
+    );
     if (fields === null) throw new Error(`an input of ${step.name} isn't known`);
     const key = stepKey(fields);
     [step.fields, step.key] = [fields, key];
@@ -303,7 +356,13 @@ export class Coordinator {
         project.actions.put({ ...action, id: step.instance.id, step: step.name });
       });
     }
-    this.#say({ event: 'step-cached', at: now(), step: step.name, result: action.result, made: action.made });
+    this.#say({
+      event: 'step-cached',
+      at: now(),
+      step: step.name,
+      result: action.result,
+      made: action.made,
+    });
     this.#done(step, action.result);
   }
 
@@ -348,7 +407,8 @@ export class Coordinator {
     };
     const resources = (step: Step): Omit<ReadyStep, 'name'> => ({
       // All there are, however many jobs: the scheduler cuts it to what there is.
-      cpu: step.instance.resources.cpu ?? (step.instance.definition.weight === 'model' ? Infinity : 1),
+      cpu:
+        step.instance.resources.cpu ?? (step.instance.definition.weight === 'model' ? Infinity : 1),
       memoryBytes: step.instance.resources.memoryBytes ?? step.plan.planned.expectedBytes ?? 0,
       gpu: step.instance.resources.gpu,
       pathMs: step.pathMs,
@@ -357,10 +417,15 @@ export class Coordinator {
     const at = monotonicMs();
     const running = [...this.#running].map((step) => {
       const wanted = resources(step);
-      const remainingMs = Math.max(wanted.expectedMs / 10, wanted.expectedMs - (at - step.startedAt));
+      const remainingMs = Math.max(
+        wanted.expectedMs / 10,
+        wanted.expectedMs - (at - step.startedAt),
+      );
       return { ...wanted, remainingMs };
     });
-    const ready = this.#ready.slice(0, 512).map((step) => ({ name: step.name, ...resources(step) }));
+    const ready = this.#ready
+      .slice(0, 512)
+      .map((step) => ({ name: step.name, ...resources(step) }));
     const names = new Set(schedule(ready, running, capacity));
     if (names.size === 0) return;
     const chosen = this.#ready.filter((step) => names.has(step.name));
@@ -375,7 +440,8 @@ export class Coordinator {
         if (step.key === null || step.fields === null) throw new Error(`${step.name} has no key`);
         const got = this.#leases.acquire(step.key);
         if (got.kind === 'held') return { step, got, found: null };
-        if (step.plan.forced || !step.instance.cache || step.attempts > 0) return { step, got, found: null };
+        if (step.plan.forced || !step.instance.cache || step.attempts > 0)
+          return { step, got, found: null };
         const found = this.#plan.lookup.findNow(step.instance, step.fields, step.key);
         if (found?.kind === 'hit') this.#leases.release(step.key);
         return { step, got, found };
@@ -389,7 +455,13 @@ export class Coordinator {
         step.state = 'held';
         this.#held.add(step);
         if (!wasHeld && step.key !== null)
-          this.#say({ event: 'step-waiting', at: now(), step: step.name, key: step.key, holder: got.run });
+          this.#say({
+            event: 'step-waiting',
+            at: now(),
+            step: step.name,
+            key: step.key,
+            holder: got.run,
+          });
         this.#poll();
       } else if (found?.kind === 'hit') this.#cached(step, found.action);
       else this.#run(step);
@@ -419,37 +491,76 @@ export class Coordinator {
     this.#running.add(step);
     const checkpoint = join(project.checkpointsDir, key);
     const resumed = hasProgress(checkpoint);
-    this.#say({ event: 'step-started', at: now(), step: step.name, key, attempt: step.attempts, reason: step.reason, resumed });
+    this.#say({
+      event: 'step-started',
+      at: now(),
+      step: step.name,
+      key,
+      attempt: step.attempts,
+      reason: step.reason,
+      resumed,
+    });
     this.#sequence += 1;
     const attempt = join(this.#options.run, String(this.#sequence));
-    const spec = makeSpec(this.#plan, instance, key, (port, index) => this.#inputDigest(step, port, index), attempt);
+    const spec = makeSpec(
+      this.#plan,
+      instance,
+      key,
+      (port, index) => this.#inputDigest(step, port, index),
+      attempt,
+    );
     const { weight } = instance.definition;
-    step.attempt = this.#executor.start({ spec, weight, timeoutMs: instance.timeoutMs }, {
-      message: (message) => {
-        if (message.kind === 'progress') {
-          const { unit, done, total, values, note } = message;
-          const at = monotonicMs();
-          [step.progressMs, step.progressAt] = [at - step.progressAt, at];
-          const extra = { ...(values === undefined ? {} : { values }), ...(note === undefined ? {} : { note }) };
-          this.#say({ event: 'step-progress', at: now(), step: step.name, unit, done, total, ...extra });
-        } else if (message.kind === 'checkpoint') {
-          step.note = message.note;
-          this.#say({ event: 'checkpoint-saved', at: now(), step: step.name, note: message.note });
-        } else {
-          this.#logLine(step, message.text);
-          this.#say({ event: 'step-log', at: now(), step: step.name, level: message.level, text: message.text });
-        }
+    step.attempt = this.#executor.start(
+      { spec, weight, timeoutMs: instance.timeoutMs },
+      {
+        message: (message) => {
+          if (message.kind === 'progress') {
+            const { unit, done, total, values, note } = message;
+            const at = monotonicMs();
+            [step.progressMs, step.progressAt] = [at - step.progressAt, at];
+            const extra = {
+              ...(values === undefined ? {} : { values }),
+              ...(note === undefined ? {} : { note }),
+            };
+            this.#say({
+              event: 'step-progress',
+              at: now(),
+              step: step.name,
+              unit,
+              done,
+              total,
+              ...extra,
+            });
+          } else if (message.kind === 'checkpoint') {
+            step.note = message.note;
+            this.#say({
+              event: 'checkpoint-saved',
+              at: now(),
+              step: step.name,
+              note: message.note,
+            });
+          } else {
+            this.#logLine(step, message.text);
+            this.#say({
+              event: 'step-log',
+              at: now(),
+              step: step.name,
+              level: message.level,
+              text: message.text,
+            });
+          }
+        },
+        output: (text) => {
+          this.#logLine(step, text);
+        },
+        done: (outcome) => {
+          this.#guard(() => {
+            this.#finished(step, outcome);
+          });
+          this.#pumpSoon();
+        },
       },
-      output: (text) => {
-        this.#logLine(step, text);
-      },
-      done: (outcome) => {
-        this.#guard(() => {
-          this.#finished(step, outcome);
-        });
-        this.#pumpSoon();
-      },
-    });
+    );
   }
 
   #logLine(step: Step, text: string): void {
@@ -469,8 +580,10 @@ export class Coordinator {
       return;
     }
     this.#running.delete(step);
-    const stopped = outcome.kind === 'interrupted' || (this.#stopMode !== null && outcome.kind === 'crashed');
-    if (stopped || (this.#halted && outcome.kind === 'crashed')) this.#interrupted(step, durationMs);
+    const stopped =
+      outcome.kind === 'interrupted' || (this.#stopMode !== null && outcome.kind === 'crashed');
+    if (stopped || (this.#halted && outcome.kind === 'crashed'))
+      this.#interrupted(step, durationMs);
     else this.#failed(step, this.#failureOf(step, outcome), durationMs);
     this.#pumpSoon();
   }
@@ -479,7 +592,8 @@ export class Coordinator {
     const logTail = [...step.tail];
     if (outcome.kind === 'crashed')
       return { reason: 'crashed', signal: outcome.signal, exitCode: outcome.exitCode, logTail };
-    if (outcome.kind === 'timeout') return { reason: 'timeout', timeoutMs: outcome.timeoutMs, logTail };
+    if (outcome.kind === 'timeout')
+      return { reason: 'timeout', timeoutMs: outcome.timeoutMs, logTail };
     return outcome.failure.reason === 'storage' ? outcome.failure : { ...outcome.failure, logTail };
   }
 
@@ -501,13 +615,27 @@ export class Coordinator {
   #interrupted(step: Step, durationMs: number): void {
     step.state = 'interrupted';
     this.#release(step);
-    this.#say({ event: 'step-interrupted', at: now(), step: step.name, durationMs, ...this.#kept(step) });
+    this.#say({
+      event: 'step-interrupted',
+      at: now(),
+      step: step.name,
+      durationMs,
+      ...this.#kept(step),
+    });
   }
 
   #failed(step: Step, failure: Failure, durationMs: number): void {
     const willRetry =
       !this.#halted && failure.reason !== 'storage' && step.attempts <= step.instance.retry;
-    this.#say({ event: 'step-failed', at: now(), step: step.name, failure, durationMs, willRetry, ...this.#kept(step) });
+    this.#say({
+      event: 'step-failed',
+      at: now(),
+      step: step.name,
+      failure,
+      durationMs,
+      willRetry,
+      ...this.#kept(step),
+    });
     if (willRetry) {
       step.reason = `attempt ${step.attempts} failed`;
       this.#makeReady(step);
@@ -541,7 +669,12 @@ export class Coordinator {
     if (batch.length === 0) return;
     this.#arrived = [];
     const { project } = this.#plan.services;
-    const accepted = acceptAll(project, this.#leases, this.#options.run, batch.map(({ arrived }) => arrived));
+    const accepted = acceptAll(
+      project,
+      this.#leases,
+      this.#options.run,
+      batch.map(({ arrived }) => arrived),
+    );
     for (const [index, { step, arrived }] of batch.entries()) {
       this.#running.delete(step);
       const answer = accepted[index];
@@ -554,7 +687,12 @@ export class Coordinator {
     if (answer.kind === 'refused') {
       const { error } = answer;
       const message = error instanceof Error ? error.message : String(error);
-      const failure: Failure = storageFailure(error, project.cacheDir) ?? { reason: 'error', code: 'E501', message, logTail: [...step.tail] };
+      const failure: Failure = storageFailure(error, project.cacheDir) ?? {
+        reason: 'error',
+        code: 'E501',
+        message,
+        logTail: [...step.tail],
+      };
       this.#failed(step, failure, durationMs);
       return;
     }
@@ -567,9 +705,26 @@ export class Coordinator {
     if (changed.changedOutput !== undefined) {
       const message = `${step.name} gave other bytes than before with the same key: ${changed.changedOutput}`;
       const hint = 'the step depends on something that its key does not hold';
-      this.#say({ event: 'warning', at: now(), diagnostic: { severity: 'warning', code: 'W501', message, location: step.instance.location, hint } });
+      this.#say({
+        event: 'warning',
+        at: now(),
+        diagnostic: {
+          severity: 'warning',
+          code: 'W501',
+          message,
+          location: step.instance.location,
+          hint,
+        },
+      });
     }
-    this.#say({ event: 'step-finished', at: now(), step: step.name, result: answer.result, durationMs, ...changed });
+    this.#say({
+      event: 'step-finished',
+      at: now(),
+      step: step.name,
+      result: answer.result,
+      durationMs,
+      ...changed,
+    });
     this.#done(step, answer.result);
   }
 
@@ -586,9 +741,12 @@ export class Coordinator {
         continue;
       }
       attempt?.stop();
-      const timer = setTimeout(() => {
-        if (step.attempt === attempt) attempt?.kill();
-      }, Math.max(STOP_MS, 1.5 * step.progressMs));
+      const timer = setTimeout(
+        () => {
+          if (step.attempt === attempt) attempt?.kill();
+        },
+        Math.max(STOP_MS, 1.5 * step.progressMs),
+      );
       timer.unref();
     }
     this.#pumpSoon();

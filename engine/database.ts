@@ -82,4 +82,3 @@ export const remember = (
   write(database, () => database.prepare(putFact).run(kind, key, body));
   return body;
 };
-

@@ -43,7 +43,9 @@ export interface RunHandle {
 }
 
 const showEdge = (edge: InputEdge): string =>
-  edge.kind === 'step' ? `${edge.from}.${edge.output}` : `run:${edge.run}/${edge.step}${edge.output === null ? '' : `.${edge.output}`}`;
+  edge.kind === 'step'
+    ? `${edge.from}.${edge.output}`
+    : `run:${edge.run}/${edge.step}${edge.output === null ? '' : `.${edge.output}`}`;
 
 const stepRecord = ({ instance, planned }: PlanStep): RunStepRecord => ({
   step: instance.name,
@@ -99,7 +101,13 @@ export const executePlan = (
     const initial = initialRecord(plan, options, run);
     let coordinator: Coordinator | null = null;
     const log = new RunLog(project.runsDir, initial, (error) => coordinator?.logBroke(error));
-    coordinator = new Coordinator(plan, { ...options, run, jobs: options.jobs ?? availableParallelism() }, leases, log, onEvent);
+    coordinator = new Coordinator(
+      plan,
+      { ...options, run, jobs: options.jobs ?? availableParallelism() },
+      leases,
+      log,
+      onEvent,
+    );
     const working = coordinator;
     return ok({
       run,
@@ -113,6 +121,11 @@ export const executePlan = (
     const failure = storageFailure(error, project.root);
     const message = `can't start a run: ${failure?.message ?? (error as Error).message}`;
     const hint = failure?.hint;
-    return err({ severity: 'error', code: 'E414', message, ...(hint === undefined ? {} : { hint }) });
+    return err({
+      severity: 'error',
+      code: 'E414',
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 };

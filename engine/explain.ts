@@ -16,13 +16,18 @@ export interface Difference {
 
 const MAX_VALUE = 40;
 
-const isList = (value: Canonical | undefined): value is readonly Canonical[] => Array.isArray(value);
+const isList = (value: Canonical | undefined): value is readonly Canonical[] =>
+  Array.isArray(value);
 const isMap = (value: Canonical | undefined): value is { readonly [key: string]: Canonical } =>
   typeof value === 'object' && value !== null && !isList(value);
 
 /** [name, digest] of a path parameter. */
 const isFile = (value: Canonical | undefined): value is readonly [string, string] =>
-  isList(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'string' && isDigest(value[1]);
+  isList(value) &&
+  value.length === 2 &&
+  typeof value[0] === 'string' &&
+  typeof value[1] === 'string' &&
+  isDigest(value[1]);
 
 const show = (value: Canonical | undefined): string | null => {
   if (value === undefined) return null;
@@ -37,11 +42,17 @@ const change = (name: string, before: string | null, after: string | null): stri
   return before === after ? `${name} changed` : `${name} ${before} → ${after}`;
 };
 
-const values = (name: string, before: Canonical | undefined, after: Canonical | undefined): readonly Difference[] => {
+const values = (
+  name: string,
+  before: Canonical | undefined,
+  after: Canonical | undefined,
+): readonly Difference[] => {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
   if (isMap(before) && isMap(after)) {
     const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-    return names.flatMap((key) => values(name === '' ? key : `${name}.${key}`, before[key], after[key]));
+    return names.flatMap((key) =>
+      values(name === '' ? key : `${name}.${key}`, before[key], after[key]),
+    );
   }
   if (isList(before) && isList(after) && before.length === after.length && !isFile(before))
     return before.flatMap((item, at) => values(`${name}[${at}]`, item, after[at]));
@@ -64,13 +75,18 @@ const inputs = (before: KeyFields, after: KeyFields): readonly Difference[] => {
     return found;
   };
   const [was, is] = [group(before), group(after)];
-  const found = [...new Set([...was.keys(), ...is.keys()])].flatMap((name): readonly Difference[] => {
-    const [old, fresh] = [was.get(name) ?? null, is.get(name) ?? null];
-    if (old === fresh) return [];
-    const what = old === null ? 'is new' : fresh === null ? 'is gone' : 'changed';
-    return [{ field: `inputs.${name}`, before: old, after: fresh, text: `input ${name} ${what}` }];
-  });
-  if (found.length > 0 || JSON.stringify(before.inputs) === JSON.stringify(after.inputs)) return found;
+  const found = [...new Set([...was.keys(), ...is.keys()])].flatMap(
+    (name): readonly Difference[] => {
+      const [old, fresh] = [was.get(name) ?? null, is.get(name) ?? null];
+      if (old === fresh) return [];
+      const what = old === null ? 'is new' : fresh === null ? 'is gone' : 'changed';
+      return [
+        { field: `inputs.${name}`, before: old, after: fresh, text: `input ${name} ${what}` },
+      ];
+    },
+  );
+  if (found.length > 0 || JSON.stringify(before.inputs) === JSON.stringify(after.inputs))
+    return found;
   return [{ field: 'inputs', before: null, after: null, text: 'the order of the inputs changed' }];
 };
 
@@ -81,12 +97,24 @@ export const explain = (before: KeyFields, after: KeyFields): readonly Differenc
   const found: Difference[] = [...values('', before.params, after.params)];
   if (before.code !== after.code) {
     const [was, is] = [code(before.code), code(after.code)];
-    found.push({ field: 'code', before: before.code, after: after.code, text: change('code', was, is) });
+    found.push({
+      field: 'code',
+      before: before.code,
+      after: after.code,
+      text: change('code', was, is),
+    });
   }
   found.push(...inputs(before, after));
   if (before.seed !== after.seed) {
-    const [was, is] = [before.seed, after.seed].map((seed) => (seed === null ? null : String(seed)));
-    found.push({ field: 'seed', before: was ?? null, after: is ?? null, text: change('seed', was ?? null, is ?? null) });
+    const [was, is] = [before.seed, after.seed].map((seed) =>
+      seed === null ? null : String(seed),
+    );
+    found.push({
+      field: 'seed',
+      before: was ?? null,
+      after: is ?? null,
+      text: change('seed', was ?? null, is ?? null),
+    });
   }
   const [was, is] = [before.numerics, after.numerics].map((n) =>
     n === null ? 'none' : `${n.runtime} ${n.device} ${n.arch}`,
@@ -102,14 +130,20 @@ export interface Nearest {
 }
 
 /** The earlier result with the fewest differences; of equals, one of the same instance, then the newest. */
-export const nearest = (history: readonly History[], step: string, fields: KeyFields): Nearest | null => {
+export const nearest = (
+  history: readonly History[],
+  step: string,
+  fields: KeyFields,
+): Nearest | null => {
   let best: Nearest | null = null;
   for (const entry of history) {
     const differences = explain(entry.fields, fields);
     const better =
       best === null ||
       differences.length < best.differences.length ||
-      (differences.length === best.differences.length && entry.step === step && best.history.step !== step);
+      (differences.length === best.differences.length &&
+        entry.step === step &&
+        best.history.step !== step);
     if (better) best = { history: entry, differences };
   }
   return best;

@@ -49,7 +49,10 @@ const newestUse = (path: string): number => {
   if (stat === undefined) return 0;
   const own = Math.max(stat.mtimeMs, stat.isDirectory() ? 0 : stat.atimeMs);
   if (!stat.isDirectory()) return own;
-  return readdirSync(path).reduce((latest, name) => Math.max(latest, newestUse(join(path, name))), own);
+  return readdirSync(path).reduce(
+    (latest, name) => Math.max(latest, newestUse(join(path, name))),
+    own,
+  );
 };
 
 const entries = (folder: string): readonly string[] =>
@@ -76,7 +79,9 @@ interface ActionRow {
 const manifestsOf = (rows: readonly ActionRow[]): ReadonlySet<ArtifactDigest> =>
   new Set(
     rows.flatMap((row) =>
-      (JSON.parse(row.result) as StepResult).outputs.map((output) => output.digest as ArtifactDigest),
+      (JSON.parse(row.result) as StepResult).outputs.map(
+        (output) => output.digest as ArtifactDigest,
+      ),
     ),
   );
 
@@ -120,18 +125,24 @@ export const gcCache = (project: Project, options: GcOptions = gcDefaults): GcRe
       const dropAction = database.prepare('DELETE FROM actions WHERE key = ? AND numerics = ?');
       for (const row of gone) dropAction.run(row.key, row.numerics);
       const dropManifest = database.prepare('DELETE FROM manifests WHERE digest = ?');
-      for (const { digest } of database.prepare<[], { digest: string }>('SELECT digest FROM manifests').all())
+      for (const { digest } of database
+        .prepare<[], { digest: string }>('SELECT digest FROM manifests')
+        .all())
         if (!manifests.has(digest as ArtifactDigest)) dropManifest.run(digest);
     }
     const leased = new Set(
-      database.prepare<[], { key: string }>('SELECT key FROM leases').all().map((row) => row.key),
+      database
+        .prepare<[], { key: string }>('SELECT key FROM leases')
+        .all()
+        .map((row) => row.key),
     );
     const old = now() - options.days * DAY_MS;
     const stale = entries(project.checkpointsDir).filter(
       (path) => !leased.has(path.slice(-64)) && newestUse(path) < old,
     );
     // Files derived from content may be read by a running step at any time.
-    const derived = living.length > 0 ? [] : entries(project.derivedDir).filter((path) => newestUse(path) < old);
+    const derived =
+      living.length > 0 ? [] : entries(project.derivedDir).filter((path) => newestUse(path) < old);
     for (const path of [...stale, ...derived]) bytes += remove(path);
     const runs = new Set(living.map((run) => run.run));
     for (const path of entries(project.attemptsDir))
@@ -143,7 +154,10 @@ export const gcCache = (project: Project, options: GcOptions = gcDefaults): GcRe
       derived: derived.length,
       bytes,
       keptResults: kept.length,
-      keptBytes: [...content].reduce((sum, [digest, size]) => sum + (stored.has(digest) ? size : 0), 0),
+      keptBytes: [...content].reduce(
+        (sum, [digest, size]) => sum + (stored.has(digest) ? size : 0),
+        0,
+      ),
     };
   });
 
@@ -188,7 +202,9 @@ export const listCache = (project: Project): CacheListing => {
       .map((row) => [row.digest, row.size]),
   );
   const groups = new Map<string, CacheEntry>();
-  for (const row of database.prepare<[], ListedRow>('SELECT type, id, result, used_at FROM actions').iterate()) {
+  for (const row of database
+    .prepare<[], ListedRow>('SELECT type, id, result, used_at FROM actions')
+    .iterate()) {
     const name = `${row.type}\n${row.id}`;
     const files = (JSON.parse(row.result) as StepResult).outputs.flatMap(
       (output) => objects.manifest(output.digest as ArtifactDigest)?.files ?? [],

@@ -9,8 +9,7 @@ import { now } from './clock.ts';
 import { write, type Sqlite } from './database.ts';
 import type { StepKey } from './key.ts';
 
-export type Acquired =
-  { readonly kind: 'taken' } | { readonly kind: 'held'; readonly run: string };
+export type Acquired = { readonly kind: 'taken' } | { readonly kind: 'held'; readonly run: string };
 
 /** When a process began, so that a reused pid isn't taken for it. Null where there is no such process. */
 export const processStart = (pid: number): string | null => {

@@ -36,8 +36,10 @@ export interface Lock {
 const same = (a: LockEntry, b: Pick<LockEntry, 'type' | 'id' | 'requested'>): boolean =>
   a.type === b.type && a.id === b.id && a.requested === b.requested;
 
-export const findLocked = (lock: Lock, wanted: Pick<LockEntry, 'type' | 'id' | 'requested'>): LockEntry | null =>
-  lock.entries.find((entry) => same(entry, wanted)) ?? null;
+export const findLocked = (
+  lock: Lock,
+  wanted: Pick<LockEntry, 'type' | 'id' | 'requested'>,
+): LockEntry | null => lock.entries.find((entry) => same(entry, wanted)) ?? null;
 
 /** A lock with the entry in place of any for the same thing. */
 export const withEntry = (lock: Lock, entry: LockEntry): Lock => ({
@@ -60,10 +62,13 @@ const parseEntry = (value: unknown): LockEntry | null => {
   if (!isObject(value)) return null;
   const { type, id, requested, revision, files } = value;
   if (type !== 'model' && type !== 'dataset') return null;
-  if (typeof id !== 'string' || typeof requested !== 'string' || typeof revision !== 'string') return null;
+  if (typeof id !== 'string' || typeof requested !== 'string' || typeof revision !== 'string')
+    return null;
   if (!isList(files)) return null;
   const parsed = files.map(parseFile);
-  return parsed.every((file) => file !== null) ? { type, id, requested, revision, files: parsed } : null;
+  return parsed.every((file) => file !== null)
+    ? { type, id, requested, revision, files: parsed }
+    : null;
 };
 
 const parse = (text: string): Lock | null => {

@@ -68,7 +68,9 @@ const firstDamage = (damages: readonly Damage[]): string => {
   const [first] = damages;
   if (first === undefined) return 'its earlier result is gone';
   if (first.kind === 'moved') return `file changed: ${first.message}`;
-  return first.kind === 'missing' ? 'its earlier result is gone' : `damaged in the cache: ${first.message}`;
+  return first.kind === 'missing'
+    ? 'its earlier result is gone'
+    : `damaged in the cache: ${first.message}`;
 };
 
 export class Lookup {
@@ -90,7 +92,13 @@ export class Lookup {
     const other = actions.withOtherCode(fields);
     if (other === null) return null;
     const result = { ...other.result, key };
-    return { ...other, key, fields, result, made: { ...other.made, acceptedCode: other.fields.code } };
+    return {
+      ...other,
+      key,
+      fields,
+      result,
+      made: { ...other.made, acceptedCode: other.fields.code },
+    };
   }
 
   /** Looks without waiting; null where bytes have to be hashed to know. */
@@ -103,7 +111,9 @@ export class Lookup {
       return { kind: 'miss', reason, damages: [] };
     }
     const { objects } = this.#project;
-    return action.result.outputs.every((output) => objects.isKnownGood(output.digest as ArtifactDigest))
+    return action.result.outputs.every((output) =>
+      objects.isKnownGood(output.digest as ArtifactDigest),
+    )
       ? { kind: 'hit', action }
       : null;
   }

@@ -36,7 +36,10 @@ export interface Closure {
 const builtin = new Set(builtinModules);
 
 const packageName = (specifier: string): string =>
-  specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 
 /** name@version of an installed package, as Node would find it from `folder`. */
 const packageVersion = (name: string, folder: string): string => {
@@ -69,13 +72,20 @@ export const moduleClosure = (module: string, options: ClosureOptions): Closure 
       if (/^(?:\.\.?\/|\/)/.test(specifier)) {
         const target = resolve(dirname(path), specifier);
         if (statSync(target, { throwIfNoEntry: false })?.isFile() === true) visit(target);
-      } else if (/^[@a-z]/.test(specifier) && !specifier.includes(':') && !builtin.has(packageName(specifier))) {
+      } else if (
+        /^[@a-z]/.test(specifier) &&
+        !specifier.includes(':') &&
+        !builtin.has(packageName(specifier))
+      ) {
         packages.add(packageVersion(packageName(specifier), dirname(path)));
       }
     }
   };
   visit(module);
-  const named = [...files].map(([path, digest]) => [relative(options.base, path).replaceAll('\\', '/'), digest]);
+  const named = [...files].map(([path, digest]) => [
+    relative(options.base, path).replaceAll('\\', '/'),
+    digest,
+  ]);
   const sorted = named.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   const list = [...packages].sort();
   const digest = hashCanonical('module-closure', [sorted, list]) as ContentDigest;
@@ -99,7 +109,11 @@ const stampNow = (path: string): string | null => {
 };
 
 /** The digest of a closure, from memory where no file of it changed. */
-export const closureDigest = (module: string, options: ClosureOptions, memory: ClosureMemory): ContentDigest => {
+export const closureDigest = (
+  module: string,
+  options: ClosureOptions,
+  memory: ClosureMemory,
+): ContentDigest => {
   const known = memory.get(module);
   if (known !== undefined) {
     const { digest, stamps } = JSON.parse(known) as Remembered;

@@ -46,6 +46,12 @@ let isa: string | undefined;
 export const numericsClass = (numerics: Numerics | null): string | null =>
   numerics === null
     ? null
-    : [numerics.runtime, runtimeVersion(), numerics.device, numerics.arch, (isa ??= processor())].join(' ');
+    : [
+        numerics.runtime,
+        runtimeVersion(),
+        numerics.device,
+        numerics.arch,
+        (isa ??= processor()),
+      ].join(' ');
 
 export const runtimeLabel = (): string => `${RUNTIME} ${runtimeVersion()}`;

@@ -7,7 +7,12 @@ import { join } from 'node:path';
 import { now } from './clock.ts';
 import { write, type Sqlite } from './database.ts';
 import { hashFile, stampOf, type ContentDigest, type HashedFile, type Stamp } from './digest.ts';
-import { parseManifest, type ArtifactDigest, type Manifest, type ManifestFile } from './manifest.ts';
+import {
+  parseManifest,
+  type ArtifactDigest,
+  type Manifest,
+  type ManifestFile,
+} from './manifest.ts';
 
 /** A file that a step wrote or referenced, as its worker hashed it. */
 export interface ProducedFile extends ManifestFile {
@@ -177,25 +182,37 @@ export class ObjectStore {
     const seen: Damage[] = [];
     if (this.#object.get(file.digest) !== undefined) {
       const path = this.objectPath(file.digest);
-      const damage = await this.#check(file, path, (stamp) => {
-        this.#putObject.run(file.digest, file.size, stamp);
-      }, signal);
+      const damage = await this.#check(
+        file,
+        path,
+        (stamp) => {
+          this.#putObject.run(file.digest, file.size, stamp);
+        },
+        signal,
+      );
       if (damage === null) return path;
       write(this.#database, () => this.#dropObject.run(file.digest));
       rmSync(path, { force: true });
       seen.push(damage);
     }
     for (const { path } of this.#locations.all(file.digest)) {
-      const damage = await this.#check(file, path, (stamp) => {
-        this.#putLocation.run(path, file.digest, file.size, stamp, now());
-      }, signal);
+      const damage = await this.#check(
+        file,
+        path,
+        (stamp) => {
+          this.#putLocation.run(path, file.digest, file.size, stamp, now());
+        },
+        signal,
+      );
       if (damage === null) return path;
       write(this.#database, () => this.#dropLocation.run(path));
       seen.push({ ...damage, kind: 'moved' });
     }
     const path = this.objectPath(file.digest);
     const message = `${file.name} is not in the cache`;
-    damages.push(...(seen.length > 0 ? seen : [{ ...file, path, kind: 'missing', message } as const]));
+    damages.push(
+      ...(seen.length > 0 ? seen : [{ ...file, path, kind: 'missing', message } as const]),
+    );
     return null;
   }
 

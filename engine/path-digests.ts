@@ -24,7 +24,11 @@ interface Resolved {
 }
 
 /** Files below a folder, by relative name. Hidden ones (.git, .cache, .DS_Store) don't count; links are followed. */
-const filesBelow = (folder: string, prefix: string, above: readonly string[]): readonly string[] => {
+const filesBelow = (
+  folder: string,
+  prefix: string,
+  above: readonly string[],
+): readonly string[] => {
   const real = realpathSync(folder);
   if (above.includes(real)) return [];
   return readdirSync(folder).flatMap((entry) => {
@@ -94,10 +98,16 @@ export class PathDigests {
     if (statSync(path).isDirectory()) {
       const names = filesBelow(path, '', []);
       const folder = await this.#list(names.map((name) => [name, join(path, name)] as const));
-      return { ...folder, value: [basename(path), ...(folder.value as readonly Canonical[]).slice(1)] };
+      return {
+        ...folder,
+        value: [basename(path), ...(folder.value as readonly Canonical[]).slice(1)],
+      };
     }
     const file = await this.#file(path);
-    return { value: [basename(path), file.digest], files: file.stamp === null ? [] : [{ ...file, path, stamp: file.stamp }] };
+    return {
+      value: [basename(path), file.digest],
+      files: file.stamp === null ? [] : [{ ...file, path, stamp: file.stamp }],
+    };
   }
 
   async #file(path: string): Promise<{ digest: ContentDigest; size: number; stamp: Stamp | null }> {

@@ -61,7 +61,12 @@ export interface Plan {
   readonly toRun: number;
 }
 
-const error = (code: string, message: string, instance: StepInstance, hint?: string): Diagnostic => ({
+const error = (
+  code: string,
+  message: string,
+  instance: StepInstance,
+  hint?: string,
+): Diagnostic => ({
   severity: 'error',
   code,
   message,
@@ -81,7 +86,8 @@ export const artifactOfRun = async (
   const found = record.steps.find((each) => each.step === step);
   if (found === undefined) return err(`run ${run} has no step ${step}`);
   const outputs = found.result?.outputs ?? [];
-  if (outputs.length === 0) return err(`step ${step} of run ${run} has no result (it is ${found.state})`);
+  if (outputs.length === 0)
+    return err(`step ${step} of run ${run} has no result (it is ${found.state})`);
   const wanted = output === null ? outputs[0] : outputs.find((each) => each.name === output);
   if (wanted === undefined) {
     const names = outputs.map((each) => each.name).join(', ');
@@ -90,12 +96,15 @@ export const artifactOfRun = async (
   const digest = wanted.digest as ArtifactDigest;
   if (project.objects.isKnownGood(digest)) return ok(digest);
   const [damage] = await project.objects.verify(digest);
-  return damage === undefined ? ok(digest) : err(`${run}/${step} is no longer in the cache: ${damage.message}`);
+  return damage === undefined
+    ? ok(digest)
+    : err(`${run}/${step} is no longer in the cache: ${damage.message}`);
 };
 
 /** The output that an edge means, of a step's result. */
 export const outputDigest = (action: Action | null, output: string): ArtifactDigest | null =>
-  (action?.result.outputs.find((each) => each.name === output)?.digest as ArtifactDigest | undefined) ?? null;
+  (action?.result.outputs.find((each) => each.name === output)?.digest as
+    ArtifactDigest | undefined) ?? null;
 
 const namesOf = (edges: readonly InputEdge[]): readonly InstanceName[] =>
   edges.flatMap((edge) => (edge.kind === 'step' ? [edge.from] : []));
@@ -105,7 +114,11 @@ export const afterOf = (instance: StepInstance): readonly InstanceName[] => [
   ...new Set([...Object.values(instance.inputs).flatMap(namesOf), ...instance.needs]),
 ];
 
-const digestPaths = async (experiment: Experiment, paths: PathDigests, problems: Diagnostic[]): Promise<void> => {
+const digestPaths = async (
+  experiment: Experiment,
+  paths: PathDigests,
+  problems: Diagnostic[],
+): Promise<void> => {
   for (const instance of experiment.instances) {
     const read = await paths.collect(instance.definition, instance.params);
     if (!read.ok) problems.push(error('E401', `${instance.name}: ${read.error}`, instance));
@@ -123,7 +136,13 @@ const externals = async (
       if (edge.kind === 'step') continue;
       const digest = await artifactOfRun(project, edge.run, edge.step, edge.output);
       if (digest.ok) found.set(`${port}.${index}`, digest.value);
-      else problems.push({ severity: 'error', code: 'E402', message: digest.error, location: edge.location });
+      else
+        problems.push({
+          severity: 'error',
+          code: 'E402',
+          message: digest.error,
+          location: edge.location,
+        });
     }
   }
   return found;
@@ -131,7 +150,10 @@ const externals = async (
 
 const NONE: ReadonlyMap<string, ArtifactDigest> = new Map();
 
-const estimate = (services: PlanServices, instance: StepInstance): Pick<PlannedStep, 'expectedMs' | 'expectedBytes'> => {
+const estimate = (
+  services: PlanServices,
+  instance: StepInstance,
+): Pick<PlannedStep, 'expectedMs' | 'expectedBytes'> => {
   const history = services.project.actions.history(instance.uses, instance.id);
   const same = history.filter((entry) => entry.step === instance.name);
   const entries = same.length > 0 ? same.slice(0, 1) : history;
@@ -157,13 +179,19 @@ export const planExperiment = async (
   for (const instance of experiment.instances) {
     const selected = options.selected?.has(instance.name) ?? true;
     const forced = selected && (options.force === 'all' || options.force.has(instance.name));
-    const hasExternal = Object.values(instance.inputs).some((edges) => edges.some((edge) => edge.kind === 'run'));
+    const hasExternal = Object.values(instance.inputs).some((edges) =>
+      edges.some((edge) => edge.kind === 'run'),
+    );
     const external = hasExternal ? await externals(project, instance, problems) : NONE;
     const after = afterOf(instance);
     const inputs = new Set(Object.values(instance.inputs).flatMap(namesOf));
     const unknown = [...inputs].filter((name) => byName.get(name)?.action == null);
     let status: PlannedStatus = { kind: 'depends', on: unknown };
-    let [key, fields, action]: [StepKey | null, KeyFields | null, Action | null] = [null, null, null];
+    let [key, fields, action]: [StepKey | null, KeyFields | null, Action | null] = [
+      null,
+      null,
+      null,
+    ];
     let damages: readonly Damage[] = [];
     if (unknown.length === 0) {
       fields = keyFieldsOf(instance, codeOf, paths, (port, index) => {
@@ -187,20 +215,45 @@ export const planExperiment = async (
       }
     }
     const { name: step, id, uses, axes } = instance;
-    const expected = status.kind === 'fresh' ? { expectedMs: null, expectedBytes: null } : estimate(services, instance);
+    const expected =
+      status.kind === 'fresh'
+        ? { expectedMs: null, expectedBytes: null }
+        : estimate(services, instance);
     const planned: PlannedStep = { step, id, uses, axes, after, status, ...expected };
-    byName.set(step, { instance, planned, selected, forced, key, fields, action, damages, external });
+    byName.set(step, {
+      instance,
+      planned,
+      selected,
+      forced,
+      key,
+      fields,
+      action,
+      damages,
+      external,
+    });
   }
   const steps = [...byName.values()];
   for (const { instance, selected } of steps) {
     if (!selected) continue;
     const missing = afterOf(instance).filter((name) => {
       const step = byName.get(name);
-      return step !== undefined && !step.selected && step.action === null && !instance.needs.includes(name);
+      return (
+        step !== undefined &&
+        !step.selected &&
+        step.action === null &&
+        !instance.needs.includes(name)
+      );
     });
     if (missing.length === 0) continue;
     const message = `${instance.name} needs ${missing.join(', ')}, which the cache doesn't have and the selection leaves out`;
-    problems.push(error('E403', message, instance, `add ${missing.map((name) => `--only ${name}`).join(' ')}, or run without --only/--from`));
+    problems.push(
+      error(
+        'E403',
+        message,
+        instance,
+        `add ${missing.map((name) => `--only ${name}`).join(' ')}, or run without --only/--from`,
+      ),
+    );
   }
   if (problems.length > 0) return err(problems);
   const toRun = steps.filter((step) => step.selected && step.action === null).length;

@@ -2,7 +2,12 @@
 // functions of parameters. Analysis is synchronous, so a thread speaks with the worker while this one waits for it.
 
 import { extname } from 'node:path';
-import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
+import {
+  MessageChannel,
+  receiveMessageOnPort,
+  Worker,
+  type MessagePort,
+} from 'node:worker_threads';
 import type { Diagnostic, Location } from '../schemas/diagnostic.ts';
 import type { Json, JsonObject } from '../schemas/json.ts';
 import { hashCanonical } from './canonical.ts';

@@ -118,6 +118,10 @@ export const openProject = (options: OpenOptions): Result<Project, Diagnostic> =
       return problem('E412', message, 'update MESA, or set MESA_CACHE_DIR to another folder');
     }
     const message = `can't open the cache in ${cacheDir}: ${(error as Error).message}`;
-    return problem('E413', message, `move ${folder('cache.sqlite')} away to start with an empty cache`);
+    return problem(
+      'E413',
+      message,
+      `move ${folder('cache.sqlite')} away to start with an empty cache`,
+    );
   }
 };

@@ -6,7 +6,10 @@ import { unreachable } from './result.ts';
 
 type Change = Partial<RunStepRecord>;
 
-const changeOf = (event: RunEvent, started: number | undefined): readonly [string, Change] | null => {
+const changeOf = (
+  event: RunEvent,
+  started: number | undefined,
+): readonly [string, Change] | null => {
   switch (event.event) {
     case 'step-cached':
       return [event.step, { state: 'cached', result: event.result, made: event.made }];
@@ -51,7 +54,9 @@ export const recordOf = (initial: RunRecord, events: readonly RunEvent[]): RunRe
   }
   // What was running when the run was killed.
   const settled = [...steps.values()].map((step): RunStepRecord =>
-    step.startedAt !== undefined && step.state === 'not-started' ? { ...step, state: 'interrupted' } : step,
+    step.startedAt !== undefined && step.state === 'not-started'
+      ? { ...step, state: 'interrupted' }
+      : step,
   );
   return { ...initial, status, durationMs, steps: settled };
 };

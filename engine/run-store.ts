@@ -58,7 +58,9 @@ const writeJson = (path: string, value: unknown): void => {
 
 /** Instance names hold brackets, commas and whatever an axis value holds; file names may not. */
 export const logName = (step: string): string => {
-  const safe = step.replace(/[^A-Za-z0-9._=,@[\]-]/gu, (char) => encodeURIComponent(char).replaceAll('*', '%2A'));
+  const safe = step.replace(/[^A-Za-z0-9._=,@[\]-]/gu, (char) =>
+    encodeURIComponent(char).replaceAll('*', '%2A'),
+  );
   return `${safe.length > 180 ? `${safe.slice(0, 160)}~${Buffer.from(step).toString('base64url').slice(-16)}` : safe}.log`;
 };
 
@@ -99,7 +101,7 @@ export class RunLog {
     this.#pending = [];
     this.#try(() => {
       const bytes = Buffer.from(text);
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#events, bytes, at);
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#events, bytes, at);
     });
   }
 
@@ -156,7 +158,8 @@ export const readRun = (runsDir: string, run: string): RunRecord | null => {
   const id = run === 'last' ? runIds(runsDir)[0] : run;
   if (id === undefined || !isRunId(id)) return null;
   const folder = join(runsDir, id);
-  if (existsSync(join(folder, 'record.json'))) return readJson(join(folder, 'record.json')) as RunRecord;
+  if (existsSync(join(folder, 'record.json')))
+    return readJson(join(folder, 'record.json')) as RunRecord;
   if (!existsSync(join(folder, 'run.json'))) return null;
   return recordOf(readJson(join(folder, 'run.json')) as RunRecord, readEvents(runsDir, id));
 };

@@ -21,9 +21,11 @@ const specInput = (
   const { objects } = plan.services.project;
   const edge = instance.inputs[port]?.[index];
   const manifest = objects.manifest(digest);
-  if (edge === undefined || manifest === null) throw new Error(`no artifact for ${instance.name}.${port}`);
+  if (edge === undefined || manifest === null)
+    throw new Error(`no artifact for ${instance.name}.${port}`);
   const declared = instance.definition.inputs[port]?.kind;
-  const kind = edge.kind === 'step' ? edge.artifact : typeof declared === 'string' ? declared : declared?.[0];
+  const kind =
+    edge.kind === 'step' ? edge.artifact : typeof declared === 'string' ? declared : declared?.[0];
   if (kind === undefined) throw new Error(`step type ${instance.uses} has no input ${port}`);
   const files = manifest.files.map((file) => {
     const path = objects.locate(file.digest);

@@ -5,7 +5,12 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { GateRecord, Measurement } from '../schemas/event.ts';
 import type { ReportBlock } from '../schemas/report-block.ts';
-import { journalPath, loadCheckpoint, repairCheckpoints, saveCheckpoint } from './checkpoint-folder.ts';
+import {
+  journalPath,
+  loadCheckpoint,
+  repairCheckpoints,
+  saveCheckpoint,
+} from './checkpoint-folder.ts';
 import { monotonicMs } from './clock.ts';
 import { asDigest, hashFile, isDigest, stampOf } from './digest.ts';
 import { isSafeName } from './manifest.ts';
@@ -64,7 +69,8 @@ const reference = async (
   const base = { name, path: absolute, referenced: true, seen: seenOf(stat) };
   const known =
     sha256 ?? spec.known.find((file) => file.path === absolute && file.stamp === stamp)?.digest;
-  if (known !== undefined) return { ...base, size: Number(stat.size), digest: asDigest(known), stamp };
+  if (known !== undefined)
+    return { ...base, size: Number(stat.size), digest: asDigest(known), stamp };
   return { ...base, ...(await hashFile(absolute)) };
 };
 

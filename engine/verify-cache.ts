@@ -25,7 +25,11 @@ interface Stored {
   readonly size: number;
 }
 
-const check = async (path: string, { digest, size }: Stored, signal: AbortSignal | undefined): Promise<string | null> => {
+const check = async (
+  path: string,
+  { digest, size }: Stored,
+  signal: AbortSignal | undefined,
+): Promise<string | null> => {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return 'is gone';
   if (stat.size !== size) return `has ${stat.size} bytes instead of ${size}`;
@@ -67,7 +71,9 @@ export const verifyCache = async (
     const wrong = await check(row.path, row, signal);
     if (wrong !== null) {
       write(database, () =>
-        database.prepare('DELETE FROM locations WHERE path = ? AND digest = ?').run(row.path, row.digest),
+        database
+          .prepare('DELETE FROM locations WHERE path = ? AND digest = ?')
+          .run(row.path, row.digest),
       );
       changed.push({ digest: row.digest, path: row.path, message: `${row.path} ${wrong}` });
     }

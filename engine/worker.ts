@@ -7,7 +7,13 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Json, JsonObject } from '../schemas/json.ts';
 import { runAttempt } from './attempt.ts';
-import type { FromWorker, PluginAnswers, PluginDescription, StepSpec, ToWorker } from './protocol.ts';
+import type {
+  FromWorker,
+  PluginAnswers,
+  PluginDescription,
+  StepSpec,
+  ToWorker,
+} from './protocol.ts';
 import type { StepDefinition, StepRegistry } from './step.ts';
 
 /** Registries may be loaded late: a worker that only runs plugins needs none. */
@@ -25,7 +31,8 @@ export const loadPlugin = async (path: string): Promise<StepDefinition> => {
   const exports = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
   const all = Object.values(exports).filter(isDefinition);
   const found = [exports['default'], exports['step']].find(isDefinition) ?? all[0];
-  if (found === undefined) throw new Error(`${path} exports no step (an object made by defineStep)`);
+  if (found === undefined)
+    throw new Error(`${path} exports no step (an object made by defineStep)`);
   return found;
 };
 
@@ -42,7 +49,14 @@ const describe = async (module: string, params: JsonObject | null): Promise<Json
   const step = await loadPlugin(module);
   if (params === null) {
     const { name, version, summary, inputs, weight } = step;
-    const description: PluginDescription = { name, version, summary, params: step.params, inputs, weight };
+    const description: PluginDescription = {
+      name,
+      version,
+      summary,
+      params: step.params,
+      inputs,
+      weight,
+    };
     return JSON.parse(JSON.stringify(description)) as Json;
   }
   const answers: PluginAnswers = {
@@ -76,7 +90,7 @@ export const serveCoordinator = (registry: RegistrySource): Promise<never> => {
   const send = (message: FromWorker): void => {
     // Synchronous, so that a word is out before a native kernel blocks the thread or a crash ends it.
     const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
-    for (let at = 0; at < bytes.length; ) at += writeSync(3, bytes, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(3, bytes, at);
   };
   captureOutput((text) => {
     if (current !== null) send({ kind: 'log', attempt: current.attempt, level: 'info', text });

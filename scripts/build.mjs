@@ -21,8 +21,7 @@ const filesBelow = (folder) =>
 const sources = folders
   .flatMap((folder) => filesBelow(join(root, folder)))
   .filter((file) => /\.tsx?$/.test(file));
-const outputOf = (source) =>
-  join(dist, relative(root, source).replace(/\.tsx?$/, '.js'));
+const outputOf = (source) => join(dist, relative(root, source).replace(/\.tsx?$/, '.js'));
 
 const wanted = new Set(sources.map(outputOf));
 for (const file of filesBelow(dist)) {
@@ -40,4 +39,10 @@ if (!current) {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
+  // Which sources the compiled modules stand for: what the keys of built-in steps are made from (engine/code-digest.ts).
+  if (status === 0) {
+    const script = join(dist, 'scripts/closures.js');
+    const built = spawnSync(process.execPath, [script, '--built'], { stdio: 'inherit' });
+    process.exitCode = built.status ?? 1;
+  }
 }
