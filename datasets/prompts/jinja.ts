@@ -88,7 +88,8 @@ export const compileTemplate = (
 ): CompiledTemplate => {
   let program: Program;
   try {
-    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+    // Jinja's own defaults: line breaks after blocks stay (chat templates are read otherwise).
+    program = parse(tokenize(source, { lstrip_blocks: false, trim_blocks: false }));
   } catch (cause) {
     throw new DataError('E563', `template ${what}: ${(cause as Error).message}`);
   }

@@ -32,6 +32,9 @@ const strip = (text: string): string =>
 const lines = (options: readonly Option[]): string =>
   options.map(({ label, text }) => `${label}. ${text}\n`).join('');
 
+const bullets = (options: readonly Option[]): string =>
+  options.map(({ text }) => `- ${text}\n`).join('');
+
 const user = (content: string): Turn[] => [{ role: 'user', content }];
 
 const withExplanation = (answer: string, explanation: string, options: TemplateOptions): string =>
@@ -194,11 +197,12 @@ export const TEMPLATES = {
     chat: ({ question, options }) =>
       `${question}\n\n${lines(options)}\nAnswer with the letter of the correct option.`,
   }),
+  // Without letters: a model that sees them answers with them, whatever it is asked for.
   'mcq-text': choiceTemplate({
     by: 'text',
-    body: listed,
+    body: ({ question, options }) => `Question: ${question}\nOptions:\n${bullets(options)}Answer:`,
     chat: ({ question, options }) =>
-      `${question}\n\n${lines(options)}\nAnswer with the text of the correct option.`,
+      `${question}\n\n${bullets(options)}\nAnswer with the correct option and nothing else.`,
   }),
   // The options aren't listed: the answer is recalled, not chosen (as in ARC's and OLMES's cloze form).
   'mcq-cloze': choiceTemplate({
