@@ -26,6 +26,8 @@ export interface LockEntry {
   readonly requested: string;
   /** The commit it stands for. */
   readonly revision: string;
+  /** Which of its files (step.ts, HubRequest); left out where it is all that any step takes. */
+  readonly part?: string;
   readonly files: readonly LockedFile[];
 }
 
@@ -33,13 +35,17 @@ export interface Lock {
   readonly entries: readonly LockEntry[];
 }
 
-const same = (a: LockEntry, b: Pick<LockEntry, 'type' | 'id' | 'requested'>): boolean =>
-  a.type === b.type && a.id === b.id && a.requested === b.requested;
+/** What an entry is for. */
+export type Locked = Pick<LockEntry, 'type' | 'id' | 'requested' | 'part'>;
 
-export const findLocked = (
-  lock: Lock,
-  wanted: Pick<LockEntry, 'type' | 'id' | 'requested'>,
-): LockEntry | null => lock.entries.find((entry) => same(entry, wanted)) ?? null;
+const same = (a: Locked, b: Locked): boolean =>
+  a.type === b.type &&
+  a.id === b.id &&
+  a.requested === b.requested &&
+  (a.part ?? '') === (b.part ?? '');
+
+export const findLocked = (lock: Lock, wanted: Locked): LockEntry | null =>
+  lock.entries.find((entry) => same(entry, wanted)) ?? null;
 
 /** A lock with the entry in place of any for the same thing. */
 export const withEntry = (lock: Lock, entry: LockEntry): Lock => ({
@@ -60,14 +66,15 @@ const parseFile = (value: unknown): LockedFile | null => {
 
 const parseEntry = (value: unknown): LockEntry | null => {
   if (!isObject(value)) return null;
-  const { type, id, requested, revision, files } = value;
+  const { type, id, requested, revision, part, files } = value;
   if (type !== 'model' && type !== 'dataset') return null;
   if (typeof id !== 'string' || typeof requested !== 'string' || typeof revision !== 'string')
     return null;
+  if (part !== undefined && typeof part !== 'string') return null;
   if (!isList(files)) return null;
   const parsed = files.map(parseFile);
   return parsed.every((file) => file !== null)
-    ? { type, id, requested, revision, files: parsed }
+    ? { type, id, requested, revision, ...(part === undefined ? {} : { part }), files: parsed }
     : null;
 };
 
@@ -95,21 +102,26 @@ export const readLock = (root: string): Result<Lock, Diagnostic> => {
 };
 
 const order = (a: LockEntry, b: LockEntry): number => {
-  const [left, right] = [a, b].map((entry) => `${entry.type} ${entry.id} ${entry.requested}`);
+  const [left, right] = [a, b].map(
+    (entry) => `${entry.type} ${entry.id} ${entry.requested} ${entry.part ?? ''}`,
+  );
   return (left ?? '') < (right ?? '') ? -1 : 1;
 };
 
 /** The same entries give the same bytes, so that version control shows what moved and nothing else. */
 export const lockText = (lock: Lock): string => {
-  const entries = lock.entries.toSorted(order).map(({ type, id, requested, revision, files }) => ({
-    type,
-    id,
-    requested,
-    revision,
-    files: files
-      .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-      .map(({ path, size, sha256 }) => ({ path, size, sha256 })),
-  }));
+  const entries = lock.entries
+    .toSorted(order)
+    .map(({ type, id, requested, revision, part, files }) => ({
+      type,
+      id,
+      requested,
+      ...(part === undefined || part === '' ? {} : { part }),
+      revision,
+      files: files
+        .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+        .map(({ path, size, sha256 }) => ({ path, size, sha256 })),
+    }));
   return `${JSON.stringify({ version: 1, entries }, null, 2)}\n`;
 };
 

@@ -1,11 +1,13 @@
-// Path parameters -> what they point to, by name and content. Reads the user's files once, as long as they don't change.
+// Parameters that point elsewhere -> what they point to, by name and content: paths, whose files are read once as long as
+// they don't change, and repositories of a hub, whose files the lock names.
 
 import { globSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { JsonObject } from '../schemas/json.ts';
-import type { Canonical } from './canonical.ts';
+import { hashCanonical, type Canonical } from './canonical.ts';
 import { hashFile, stampOf, type ContentDigest, type Stamp } from './digest.ts';
 import { keyParams, type PathMode } from './key.ts';
+import { findLocked, type Lock, type LockEntry } from './lock.ts';
 import { makeManifest } from './manifest.ts';
 import type { ObjectStore } from './object-store.ts';
 import { err, ok, type Result } from './result.ts';
@@ -62,14 +64,19 @@ const hasPaths = (definition: StepDefinition): boolean => {
 /** The digests of all paths of an experiment. `collect` first, then ask. */
 export class PathDigests {
   readonly #objects: ObjectStore;
+  readonly #lock: Lock;
   readonly #known = new Map<string, Resolved>();
 
-  constructor(objects: ObjectStore) {
+  constructor(objects: ObjectStore, lock: Lock = { entries: [] }) {
     this.#objects = objects;
+    this.#lock = lock;
   }
 
   /** Reads what has to be read. The error says which path can't be. */
   async collect(definition: StepDefinition, params: JsonObject): Promise<Result<null, string>> {
+    for (const { type, id, revision, part } of definition.hub?.(params) ?? [])
+      if (findLocked(this.#lock, { type, id, requested: revision, part }) === null)
+        return err(`mesa.lock.json has no entry for the ${type} ${id} at ${revision}`);
     if (!hasPaths(definition)) return ok(null);
     const wanted: [string, PathMode][] = [];
     keyParams(definition.params, params, (path, mode) => {
@@ -133,10 +140,27 @@ export class PathDigests {
 
   /** The parameters as the key holds them. Only after `collect` said ok. */
   params(definition: StepDefinition, params: JsonObject): Canonical {
-    return keyParams(definition.params, params, (path, mode) => {
+    const own = keyParams(definition.params, params, (path, mode) => {
       const found = this.#known.get(`${mode} ${path}`);
       if (found === undefined) throw new Error(`no digest of ${path}`);
       return found.value;
+    });
+    const hub = this.hub(definition, params).map((entry) => [
+      entry.id,
+      hashCanonical('hub-files', [
+        entry.revision,
+        entry.files.map((file) => [file.path, file.sha256]),
+      ]),
+    ]);
+    return hub.length === 0 ? own : { ...(own as { readonly [key: string]: Canonical }), hub };
+  }
+
+  /** What the lock says of the files that a step takes from a hub. Only after `collect` said ok. */
+  hub(definition: StepDefinition, params: JsonObject): readonly LockEntry[] {
+    return (definition.hub?.(params) ?? []).map(({ type, id, revision, part }) => {
+      const found = findLocked(this.#lock, { type, id, requested: revision, part });
+      if (found === null) throw new Error(`${id} is not locked`);
+      return found;
     });
   }
 

@@ -7,6 +7,7 @@ import type { Action } from './action-cache.ts';
 import type { Experiment, InputEdge, InstanceName, StepInstance } from './experiment.ts';
 import { stepKey, type KeyFields, type StepKey } from './key.ts';
 import { keyFieldsOf, Lookup, type CodeOf, type LookupOptions } from './lookup.ts';
+import type { Lock } from './lock.ts';
 import type { ArtifactDigest } from './manifest.ts';
 import type { Damage } from './object-store.ts';
 import { PathDigests } from './path-digests.ts';
@@ -17,6 +18,8 @@ import { readRun } from './run-store.ts';
 export interface PlanServices {
   readonly project: Project;
   readonly codeOf: CodeOf;
+  /** Has an entry for everything that a step takes from a hub. Default: an empty one. */
+  readonly lock?: Lock;
 }
 
 export interface PlanOptions extends LookupOptions {
@@ -171,7 +174,7 @@ export const planExperiment = async (
 ): Promise<Result<Plan, readonly Diagnostic[]>> => {
   const { project, codeOf } = services;
   const problems: Diagnostic[] = [];
-  const paths = new PathDigests(project.objects);
+  const paths = new PathDigests(project.objects, services.lock);
   await digestPaths(experiment, paths, problems);
   const lookup = new Lookup(project, options);
   const byName = new Map<InstanceName, PlanStep>();

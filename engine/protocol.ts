@@ -7,7 +7,7 @@ import type { Json, JsonObject, JsonSchema } from '../schemas/json.ts';
 import type { ReportBlock } from '../schemas/report-block.ts';
 import type { ContentDigest, Stamp } from './digest.ts';
 import type { ProducedFile } from './object-store.ts';
-import type { InputPort } from './step.ts';
+import type { HubFiles, InputPort } from './step.ts';
 
 export interface SpecInput {
   readonly port: string;
@@ -34,6 +34,8 @@ export interface StepSpec {
   readonly seed: number;
   readonly threads: number;
   readonly inputs: readonly SpecInput[];
+  /** What the lock holds for the step's requests to a hub, in their order. */
+  readonly hub: readonly HubFiles[];
   readonly outputs: Readonly<Record<string, ArtifactKind>>;
   /** The attempt's own folder; all that it writes but checkpoints. */
   readonly folder: string;

@@ -65,6 +65,7 @@ export const makeSpec = (
     seed: instance.seed,
     threads: Math.max(1, Math.min(availableParallelism(), Math.floor(coresOf(instance)))),
     inputs,
+    hub: plan.paths.hub(instance.definition, instance.params),
     outputs: instance.outputs,
     folder: join(project.attemptsDir, attempt),
     checkpoint: join(project.checkpointsDir, key),

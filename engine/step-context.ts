@@ -135,6 +135,7 @@ export const makeContext = (
       outputs.set(name, output);
       return output;
     },
+    hub: spec.hub,
     seed: spec.seed,
     signal,
     threads: spec.threads,

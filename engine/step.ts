@@ -16,6 +16,42 @@ export interface InputPort {
   readonly optional?: boolean;
 }
 
+/**
+ * Files that a step takes from a repository of a hub. They are pinned in mesa.lock.json before anything is planned, so
+ * that the key knows their content without a download; the step gets them as `context.hub`.
+ */
+export interface HubRequest {
+  readonly type: 'model' | 'dataset';
+  readonly id: string;
+  /** As asked for: a branch, a tag or a commit. */
+  readonly revision: string;
+  /** Which of the repository's files, where steps may take different ones (a split, a GGUF's name); else empty. */
+  readonly part: string;
+  /** Paths of the files that are needed, or the revision that has them instead. What can't be is a StepError. */
+  select(repository: HubRepository): Promise<readonly string[] | { readonly instead: string }>;
+}
+
+export interface HubRepository {
+  /** Of all its files. */
+  readonly paths: readonly string[];
+  /** The text of a small file. */
+  read(path: string): Promise<string>;
+}
+
+/** What a request was pinned to. */
+export interface HubFiles {
+  readonly type: 'model' | 'dataset';
+  readonly id: string;
+  /** A commit. */
+  readonly revision: string;
+  readonly part?: string;
+  readonly files: readonly {
+    readonly path: string;
+    readonly size: number;
+    readonly sha256: string;
+  }[];
+}
+
 export interface StepDefinition {
   /** The `uses` name. */
   readonly name: string;
@@ -39,6 +75,8 @@ export interface StepDefinition {
   deterministic?(params: JsonObject): boolean;
   /** The compute device the step uses, `auto` already resolved by it; null where no numerics are involved (default). */
   device?(params: JsonObject): string | null;
+  /** What the step takes from a hub with these parameters (default: nothing). Not for plugins. */
+  hub?(params: JsonObject): readonly HubRequest[];
   /** Further checks that a schema can't express: messages with the JSON pointer of the parameter they are about. */
   check?(
     params: JsonObject,
@@ -96,6 +134,8 @@ export interface StepContext {
   /** The artifacts of a port that takes many, in the order of the experiment file. */
   inputs(port: string): readonly InputArtifact[];
   output(name: string): OutputArtifact;
+  /** What `hub` of the definition asked for, in its order. */
+  readonly hub: readonly HubFiles[];
   /** The step's seed. Randomness comes from counter-based generators keyed by it (random/). */
   readonly seed: number;
   /** Aborted when the step shall checkpoint and stop; `run` then throws `signal.reason`. */

@@ -73,6 +73,8 @@ export interface StepRun {
 export interface StepRunOptions {
   readonly params?: JsonObject;
   readonly inputs?: Readonly<Record<string, InputArtifact | readonly InputArtifact[]>>;
+  /** What the lock holds for the step's requests to a hub. */
+  readonly hub?: StepContext['hub'];
   readonly seed?: number;
   readonly signal?: AbortSignal;
   /** Keeps checkpoints and the journal of an earlier run: what a resumed attempt finds. */
@@ -142,6 +144,7 @@ export const prepareStep = (step: StepDefinition, options: StepRunOptions = {}):
         return { size: statSync(path).size, sha256: digest ?? sha256(path) };
       },
     }),
+    hub: options.hub ?? [],
     seed: options.seed ?? 42,
     signal: options.signal ?? new AbortController().signal,
     threads: 2,
