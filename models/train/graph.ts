@@ -119,8 +119,12 @@ const crossEntropy = (g: GraphBuilder, scores: Value, labels: Value): Value => {
 const dropout = (g: GraphBuilder, { adapter, gradients }: TrainingGraphOptions): LoraDropout => {
   const p = adapter?.config.lora_dropout ?? 0;
   if (p === 0 || !gradients) return noDropout;
-  return {
-    scale: 1 / (1 - p),
-    apply: (module, x) => g.where(g.input(maskName(module), 'bool', x.shape), x, 0),
+  const masks = new Map<string, Value>();
+  const maskOf = (module: string, x: Value): Value => {
+    // A layer that is computed again drops the same elements.
+    const mask = masks.get(module) ?? g.input(maskName(module), 'bool', x.shape);
+    masks.set(module, mask);
+    return mask;
   };
+  return { scale: 1 / (1 - p), apply: (module, x) => g.where(maskOf(module, x), x, 0) };
 };

@@ -200,6 +200,29 @@ const largestDifference = (actual: Float32Array, expected: Float32Array): number
   );
 };
 
+test('gradient checkpointing with dropout gives the same bits', { skip }, async () => {
+  const folder = sharedPath(`${root}/llama-lora-accumulation`);
+  const job = (recompute: boolean): TrainingJob => {
+    const base = jobOf(folder, readJson<Case>(join(folder, 'case.json')));
+    const { adapter } = base.model;
+    assert.ok(adapter);
+    const dropped = { ...adapter, config: { ...adapter.config, lora_dropout: 0.2 } };
+    return { ...base, model: { ...base.model, adapter: dropped, recompute } };
+  };
+  const kept = await train(job(false), quietHost(), null);
+  const recomputed = await train(job(true), quietHost(), null);
+  assert.deepEqual(recomputed.log, kept.log);
+  assert.deepEqual(recomputed.parameters, kept.parameters);
+  const folderOfFull = sharedPath(`${root}/llama-full`);
+  const full = (recompute: boolean): TrainingJob => {
+    const base = jobOf(folderOfFull, readJson<Case>(join(folderOfFull, 'case.json')));
+    return { ...base, model: { ...base.model, recompute } };
+  };
+  const whole = await train(full(false), quietHost(), null);
+  const wholeAgain = await train(full(true), quietHost(), null);
+  assert.deepEqual(wholeAgain.parameters, whole.parameters);
+});
+
 test(
   'a run stopped between any two micro-batches and resumed gives the same bits',
   { skip },
