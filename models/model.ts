@@ -11,7 +11,7 @@ import {
 } from './checkpoint/checkpoint.ts';
 import { openWeights, type WeightMode } from './checkpoint/layout.ts';
 import { modelConfig, type ModelConfig } from './config.ts';
-import { loadTokenizer } from './tokenizer/load.ts';
+import { loadTokenizer, type TokenizerSource } from './tokenizer/load.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import type { WeightSource } from './weights.ts';
 
@@ -37,7 +37,7 @@ export interface ModelRecord {
     }[];
   };
   readonly tokenizer: {
-    readonly kind: 'tokenizer.json' | 'none';
+    readonly kind: TokenizerSource | 'none';
     readonly files: readonly string[];
   };
   readonly chat_template: string | null;
@@ -82,6 +82,7 @@ export const openModel = (artifact: ArtifactFiles): Model => {
       if (kind === 'none') return null;
       return loadTokenizer({
         file: (name) => (files.includes(name) ? artifact.file(name) : undefined),
+        modelType: document.architecture,
         modelEos: document.config['eos_token_id'],
         chatTemplate: document.chat_template,
       });
@@ -101,7 +102,7 @@ export const openModel = (artifact: ArtifactFiles): Model => {
 };
 
 const formats = ['safetensors', 'gguf', 'torch', 'mesa'];
-const tokenizerKinds = ['tokenizer.json', 'none'];
+const tokenizerKinds = ['tokenizer.json', 'vocab+merges', 'fairseq', 'sentencepiece', 'none'];
 
 /** model.json is written by MESA, but may be edited or of another version: its shape is checked before use. */
 const readModelRecord = (path: string): ModelRecord => {

@@ -82,8 +82,8 @@ export interface ModelDocument {
     }[];
   };
   readonly tokenizer: {
-    /** tokenizer.json and its companions; a GGUF file's own tokenizer is written out as one. */
-    readonly kind: 'tokenizer.json' | 'none';
+    /** Which files decide; a GGUF file's own tokenizer is written out as such files. */
+    readonly kind: 'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece' | 'none';
     readonly files: readonly string[];
   };
   readonly chat_template: string | null;

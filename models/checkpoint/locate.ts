@@ -5,8 +5,13 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { modelConfig } from '../config.ts';
 import { ConfigError } from '../config-json.ts';
-import { tokenizerFromGguf } from '../tokenizer/gguf-tokenizer.ts';
-import { templateOfConfig, tokenizerFileNames } from '../tokenizer/load.ts';
+import { ggufTokenizerFiles, ggufTokenizerKind } from '../tokenizer/gguf-tokenizer.ts';
+import {
+  templateOfConfig,
+  tokenizerFileNames,
+  tokenizerSource,
+  type TokenizerSource,
+} from '../tokenizer/load.ts';
 import { openCheckpoint, type CheckpointFiles, type StoredTensors } from './checkpoint.ts';
 import { CheckpointError } from './error.ts';
 import { readWholeFile } from './file.ts';
@@ -24,11 +29,11 @@ export interface LocatedModel {
 }
 
 export interface LocatedTokenizer {
-  readonly kind: 'tokenizer.json' | 'none';
+  readonly kind: TokenizerSource | 'none';
   /** Files to copy, or (from GGUF) to write. */
   readonly files: readonly {
     readonly name: string;
-    readonly content: { readonly path: string } | { readonly json: () => JsonRecord };
+    readonly content: { readonly path: string } | { readonly make: () => Uint8Array };
   }[];
   readonly chatTemplate: string | null;
 }
@@ -62,19 +67,9 @@ const locateGguf = (path: string, checkpoint: CheckpointFiles): LocatedModel => 
   const config = configFromGguf(gguf);
   const template = gguf.metadata.get('tokenizer.chat_template');
   const has = gguf.metadata.has('tokenizer.ggml.tokens');
-  const written = (name: string, part: 'json' | 'config' | 'generation') => ({
-    name,
-    content: { json: () => tokenizerFromGguf(gguf)[part] },
-  });
   return checked(path, config, checkpoint, {
-    kind: has ? 'tokenizer.json' : 'none',
-    files: has
-      ? [
-          written('tokenizer.json', 'json'),
-          written('tokenizer_config.json', 'config'),
-          written('generation_config.json', 'generation'),
-        ]
-      : [],
+    kind: has ? ggufTokenizerKind(gguf) : 'none',
+    files: has ? ggufTokenizerFiles(gguf) : [],
     chatTemplate: typeof template === 'string' ? template : null,
   });
 };
@@ -173,7 +168,7 @@ export const locateTokenizer = (path: string): LocatedTokenizer => {
     : config === undefined
       ? null
       : templateOfConfig(readJsonObject(config.path));
-  const kind = found.some(({ name }) => name === 'tokenizer.json') ? 'tokenizer.json' : 'none';
+  const kind = tokenizerSource((name) => found.some((file) => file.name === name)) ?? 'none';
   const files = found.map(({ name, path: from }) => ({ name, content: { path: from } }));
   return { kind, files, chatTemplate: template };
 };

@@ -4,6 +4,7 @@
 import { CheckpointError } from '../checkpoint/error.ts';
 import type { GgufFile } from '../checkpoint/gguf.ts';
 import type { JsonRecord } from '../checkpoint/json.ts';
+import { writeSentencePieceModel, type SentencePieceModel } from './sentencepiece-model.ts';
 
 /** `tokenizer.ggml.token_type`. */
 const tokenTypes = { control: 3, userDefined: 4 } as const;
@@ -57,26 +58,98 @@ const rules: Readonly<Record<string, Rule>> = {
   'deepseek-r1-qwen': qwen2,
 };
 
-/** The contents of the files that a Hugging Face folder would have. */
+export const ggufTokenizerKind = ({ metadata }: GgufFile): 'tokenizer.json' | 'sentencepiece' =>
+  metadata.get('tokenizer.ggml.model') === 'llama' ? 'sentencepiece' : 'tokenizer.json';
+
+/** The files that a Hugging Face folder would have; their contents are made when they are asked for. */
+export const ggufTokenizerFiles = (
+  gguf: GgufFile,
+): readonly { readonly name: string; readonly content: { readonly make: () => Uint8Array } }[] => {
+  const json = (name: string, make: () => JsonRecord) => ({
+    name,
+    content: { make: () => new TextEncoder().encode(JSON.stringify(make())) },
+  });
+  const vocabulary =
+    ggufTokenizerKind(gguf) === 'sentencepiece'
+      ? {
+          name: 'tokenizer.model',
+          content: { make: () => writeSentencePieceModel(sentencePieceOfGguf(gguf)) },
+        }
+      : json('tokenizer.json', () => tokenizerFromGguf(gguf).json);
+  return [
+    vocabulary,
+    json('tokenizer_config.json', () => ggufTokenizerConfig(gguf)),
+    json('generation_config.json', () => {
+      const ends = ['eos', 'eot']
+        .map((key) => gguf.metadata.get(`tokenizer.ggml.${key}_token_id`))
+        .filter((id) => typeof id === 'number');
+      return ends.length === 0 ? {} : { eos_token_id: [...new Set(ends)] };
+    }),
+  ];
+};
+
+const stringsOf = ({ path, metadata }: GgufFile, key: string): readonly string[] => {
+  const value = metadata.get(`tokenizer.ggml.${key}`);
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value;
+  throw new CheckpointError(path, `has no list of strings in tokenizer.ggml.${key}`);
+};
+
+const ggufTokenizerConfig = (gguf: GgufFile): JsonRecord => {
+  const tokens = stringsOf(gguf, 'tokens');
+  const config: Record<string, unknown> = {};
+  for (const [name, key] of [
+    ['bos_token', 'bos'],
+    ['eos_token', 'eos'],
+    ['unk_token', 'unknown'],
+    ['pad_token', 'padding'],
+  ] as const) {
+    const id = gguf.metadata.get(`tokenizer.ggml.${key}_token_id`);
+    const token = typeof id === 'number' ? tokens[id] : undefined;
+    if (token !== undefined) config[name] = token;
+  }
+  // SentencePiece models get a beginning token unless their file says otherwise (llama.cpp, llm_load_vocab).
+  if (ggufTokenizerKind(gguf) === 'sentencepiece')
+    config['add_bos_token'] = gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? true;
+  config['add_eos_token'] = gguf.metadata.get('tokenizer.ggml.add_eos_token') ?? false;
+  return config;
+};
+
+const sentencePieceOfGguf = (gguf: GgufFile): SentencePieceModel => {
+  const { path, metadata } = gguf;
+  const tokens = stringsOf(gguf, 'tokens');
+  const scores = metadata.get('tokenizer.ggml.scores');
+  const types = metadata.get('tokenizer.ggml.token_type');
+  if (!(scores instanceof Float64Array) || scores.length !== tokens.length)
+    throw new CheckpointError(path, 'has no score for each token in tokenizer.ggml.scores');
+  return {
+    pieces: tokens.map((text, id) => ({
+      text,
+      score: scores[id] ?? 0,
+      // GGUF's token types are SentencePiece's own numbers.
+      type: types instanceof Float64Array ? (types[id] ?? 1) : 1,
+    })),
+    modelType: 'bpe',
+    unkSurface: ' \u2047 ',
+    byteFallback: true,
+    addDummyPrefix: metadata.get('tokenizer.ggml.add_space_prefix') !== false,
+    removeExtraWhitespaces: metadata.get('tokenizer.ggml.remove_extra_whitespaces') === true,
+    escapeWhitespaces: true,
+    charsmap: new Uint8Array(),
+  };
+};
+
+/** The contents of tokenizer.json and tokenizer_config.json. */
 export interface GgufTokenizer {
   readonly json: JsonRecord;
-  /** tokenizer_config.json */
   readonly config: JsonRecord;
-  /** generation_config.json */
-  readonly generation: JsonRecord;
 }
 
-export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer => {
+export const tokenizerFromGguf = (gguf: GgufFile): GgufTokenizer => {
+  const { path, metadata } = gguf;
   const fail = (message: string, hint?: string): never => {
     throw new CheckpointError(path, message, hint === undefined ? {} : { hint });
   };
   const get = (key: string): unknown => metadata.get(`tokenizer.ggml.${key}`);
-  const strings = (key: string): readonly string[] => {
-    const value = get(key);
-    return Array.isArray(value) && value.every((each) => typeof each === 'string')
-      ? value
-      : fail(`has no list of strings in tokenizer.ggml.${key}`);
-  };
   const model = get('model');
   if (model !== 'gpt2')
     return fail(
@@ -91,7 +164,7 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer =
       `known are ${Object.keys(rules).join(', ')}; or give the model’s tokenizer.json with \`tokenizer:\``,
     );
 
-  const tokens = strings('tokens');
+  const tokens = stringsOf(gguf, 'tokens');
   const types = get('token_type');
   const added: JsonRecord[] = [];
   for (const [id, content] of tokens.entries()) {
@@ -115,7 +188,6 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer =
   const eos = named('eos');
   const prefix = get('add_bos_token') === true && bos !== undefined ? [bos] : [];
   const suffix = get('add_eos_token') === true && eos !== undefined ? [eos] : [];
-  const ends = [get('eos_token_id'), get('eot_token_id')].filter((id) => typeof id === 'number');
   return {
     json: {
       version: '1.0',
@@ -133,24 +205,15 @@ export const tokenizerFromGguf = ({ path, metadata }: GgufFile): GgufTokenizer =
         byte_fallback: false,
         ignore_merges: rule.ignoreMerges ?? false,
         vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-        merges: strings('merges').map((merge) => {
+        merges: stringsOf(gguf, 'merges').map((merge) => {
           const space = merge.indexOf(' ', 1);
           return [merge.slice(0, space), merge.slice(space + 1)];
         }),
       },
     },
-    config: {
-      ...(bos === undefined ? {} : { bos_token: bos }),
-      ...(eos === undefined ? {} : { eos_token: eos }),
-      ...optional('unk_token', named('unknown')),
-      ...optional('pad_token', named('padding')),
-    },
-    generation: ends.length === 0 ? {} : { eos_token_id: [...new Set(ends)] },
+    config: ggufTokenizerConfig(gguf),
   };
 };
-
-const optional = (key: string, value: string | undefined): JsonRecord =>
-  value === undefined ? {} : { [key]: value };
 
 const specialTokensAround = (
   tokens: readonly string[],

@@ -2,6 +2,7 @@
 
 import * as library from '@huggingface/tokenizers';
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
+import { byteCharacters } from './byte-level.ts';
 import { streamingDecoder, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizerParts {
@@ -43,7 +44,7 @@ export const hfTokenizer = ({
 }: TokenizerParts): Tokenizer => {
   const specialTokens = readSpecialTokens(config);
   // Cleaning spaces up before punctuation is a habit of old WordPiece models; it happens only where it is asked for.
-  const inner = new HfTokenizer(unicodeDigits(json), {
+  const inner = new HfTokenizer(asInRust(json), {
     ...config,
     clean_up_tokenization_spaces: config['clean_up_tokenization_spaces'] ?? false,
   });
@@ -91,19 +92,47 @@ const readSpecialTokens = (config: JsonRecord): Readonly<Record<string, string>>
   return tokens;
 };
 
-/** What Rust calls numeric (every `N` category) the library's Digits takes for ASCII only: say it as a Split. */
-const unicodeDigits = (value: JsonRecord): JsonRecord => {
-  const rewrite = (part: unknown): unknown => {
-    if (!isRecord(part)) return part;
-    if (part['type'] === 'Digits')
-      return {
-        type: 'Split',
-        pattern: { Regex: part['individual_digits'] === true ? '\\p{N}' : '\\p{N}+' },
-        behavior: 'Isolated',
-        invert: false,
-      };
-    const inner = part['pretokenizers'];
-    return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(rewrite) } : part;
+/**
+ * Where the library does otherwise than the Rust tokenizers, said in JSON so that both mean the same:
+ * - Digits means every Unicode `N`, not ASCII only;
+ * - a byte that has no token (and there is no unknown token) vanishes before merging, not after.
+ */
+const asInRust = (json: JsonRecord): JsonRecord => {
+  const steps = [unicodeDigits(json['pre_tokenizer'])];
+  const missing = missingBytes(json);
+  if (missing.length > 0) {
+    const escaped = missing.map((character) => `\\u{${character.charCodeAt(0).toString(16)}}`);
+    steps.push({ type: 'Replace', pattern: { Regex: `[${escaped.join('')}]` }, content: '' });
+  }
+  const [only] = steps;
+  return {
+    ...json,
+    pre_tokenizer: steps.length === 1 ? only : { type: 'Sequence', pretokenizers: steps },
   };
-  return { ...value, pre_tokenizer: rewrite(value['pre_tokenizer']) };
+};
+
+const unicodeDigits = (part: unknown): unknown => {
+  if (!isRecord(part)) return part;
+  if (part['type'] === 'Digits')
+    return {
+      type: 'Split',
+      pattern: { Regex: part['individual_digits'] === true ? '\\p{N}' : '\\p{N}+' },
+      behavior: 'Isolated',
+      invert: false,
+    };
+  const inner = part['pretokenizers'];
+  return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(unicodeDigits) } : part;
+};
+
+const missingBytes = ({ model, pre_tokenizer: preTokenizer }: JsonRecord): readonly string[] => {
+  if (!isRecord(model) || !isRecord(model['vocab']) || !isByteLevel(preTokenizer)) return [];
+  if (typeof model['unk_token'] === 'string' || model['byte_fallback'] === true) return [];
+  const vocab = model['vocab'];
+  return byteCharacters.filter((character) => !Object.hasOwn(vocab, character));
+};
+
+const isByteLevel = (part: unknown): boolean => {
+  if (!isRecord(part)) return false;
+  const inner = part['pretokenizers'];
+  return part['type'] === 'ByteLevel' || (Array.isArray(inner) && inner.some(isByteLevel));
 };

@@ -1,47 +1,115 @@
 // Finds a model's tokenizer among its files and loads it. The libraries behind it are imported when one is asked for.
 
+import { CheckpointError } from '../checkpoint/error.ts';
+import { readWholeFile } from '../checkpoint/file.ts';
 import { isRecord, readJsonObject, type JsonRecord } from '../checkpoint/json.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Files that a tokenizer consists of, as they lie in a Hugging Face folder. */
+/** Files that a tokenizer may consist of, as they lie in a Hugging Face folder (or fairseq's, for BioGPT). */
 export const tokenizerFileNames = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'added_tokens.json',
   'generation_config.json',
+  'vocab.json',
+  'merges.txt',
+  'dict.txt',
+  'bpecodes',
+  'tokenizer.model',
 ] as const;
 
 export interface TokenizerFiles {
   /** Path of a file by its name, where it exists. */
   file(name: string): string | undefined;
+  /** `model_type`, for tokenizers that only it tells. */
+  readonly modelType: string;
   /** The model's own end tokens (config.json's eos_token_id). */
   readonly modelEos: unknown;
   /** What stands in model.json: overrides what the files say. */
   readonly chatTemplate: string | null;
 }
 
+/** Which files decide: the first of these that is there. */
+export type TokenizerSource = 'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece';
+
+export const tokenizerSource = (has: (name: string) => boolean): TokenizerSource | null => {
+  if (has('tokenizer.json')) return 'tokenizer.json';
+  if (has('vocab.json') && has('merges.txt')) return 'vocab+merges';
+  if (has('dict.txt') && has('bpecodes')) return 'fairseq';
+  return has('tokenizer.model') ? 'sentencepiece' : null;
+};
+
+export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> => {
+  const path = (name: string): string => {
+    const found = files.file(name);
+    if (found === undefined) throw new Error(`a tokenizer without ${name}`);
+    return found;
+  };
+  const json = (name: string): JsonRecord =>
+    files.file(name) === undefined ? {} : readJsonObject(path(name));
+  const text = (name: string): string => new TextDecoder().decode(readWholeFile(path(name)));
+  const { chatTemplate } = files;
+  const eosTokenIds = [
+    ...idsOf(json('generation_config.json')['eos_token_id']),
+    ...idsOf(files.modelEos),
+  ];
+  const config = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
+  const source = tokenizerSource((name) => files.file(name) !== undefined);
+  const isBioGpt = files.modelType === 'biogpt' || config['tokenizer_class'] === 'BioGptTokenizer';
+  switch (source) {
+    case 'tokenizer.json': {
+      const { hfTokenizer } = await import('./hf-tokenizer.ts');
+      return hfTokenizer({ json: json('tokenizer.json'), config, eosTokenIds, chatTemplate });
+    }
+    case 'vocab+merges': {
+      const vocab = vocabulary(path('vocab.json'), json('vocab.json'));
+      if (isBioGpt) {
+        const { bioGptTokenizer } = await import('./biogpt.ts');
+        return bioGptTokenizer({ vocab, merges: text('merges.txt'), eosTokenIds, chatTemplate });
+      }
+      const { byteLevelJson, withDefaultTokens } = await import('./vocab-merges.ts');
+      const { hfTokenizer } = await import('./hf-tokenizer.ts');
+      const added = vocabulary('added_tokens.json', json('added_tokens.json'));
+      const full = withDefaultTokens(config, vocab);
+      return hfTokenizer({
+        json: byteLevelJson(vocab, text('merges.txt'), full, added),
+        config: full,
+        eosTokenIds,
+        chatTemplate,
+      });
+    }
+    case 'fairseq': {
+      const { bioGptTokenizer, vocabOfFairseq } = await import('./biogpt.ts');
+      const vocab = vocabOfFairseq(text('dict.txt'));
+      return bioGptTokenizer({ vocab, merges: text('bpecodes'), eosTokenIds, chatTemplate });
+    }
+    case 'sentencepiece': {
+      const { sentencePieceTokenizer } = await import('./sentencepiece.ts');
+      return sentencePieceTokenizer({
+        path: path('tokenizer.model'),
+        bytes: readWholeFile(path('tokenizer.model')),
+        config,
+        eosTokenIds,
+        chatTemplate,
+      });
+    }
+    case null:
+      throw new Error('a tokenizer without files');
+  }
+};
+
 const idsOf = (value: unknown): readonly number[] =>
   (Array.isArray(value) ? value : [value]).filter((id): id is number => Number.isInteger(id));
 
-export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> => {
-  const { hfTokenizer } = await import('./hf-tokenizer.ts');
-  const optional = (name: string): JsonRecord => {
-    const path = files.file(name);
-    return path === undefined ? {} : readJsonObject(path);
-  };
-  const eosTokenIds = [
-    ...idsOf(optional('generation_config.json')['eos_token_id']),
-    ...idsOf(files.modelEos),
-  ];
-  const path = files.file('tokenizer.json');
-  if (path === undefined) throw new Error('a tokenizer without tokenizer.json');
-  const config = { ...optional('special_tokens_map.json'), ...optional('tokenizer_config.json') };
-  return hfTokenizer({
-    json: readJsonObject(path),
-    config,
-    eosTokenIds,
-    chatTemplate: files.chatTemplate,
-  });
+const vocabulary = (path: string, json: JsonRecord): ReadonlyMap<string, number> => {
+  const vocab = new Map<string, number>();
+  for (const [token, id] of Object.entries(json)) {
+    if (!Number.isSafeInteger(id) || Number(id) < 0)
+      throw new CheckpointError(path, `gives the token ${JSON.stringify(token)} no usable id`);
+    vocab.set(token, Number(id));
+  }
+  return vocab;
 };
 
 /**

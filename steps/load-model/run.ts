@@ -36,7 +36,7 @@ export const run = async (context: StepContext): Promise<void> =>
     for (const { name, content } of located.files) {
       const target = join(output.folder, name);
       if ('path' in content) copyFileSync(content.path, target);
-      else writeFileSync(target, JSON.stringify(content.json()));
+      else writeFileSync(target, content.make());
     }
 
     const document: ModelDocument = {
