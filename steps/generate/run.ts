@@ -9,6 +9,7 @@ import type {
   PromptRow,
   TrainingDocument,
 } from '../../schemas/artifact.ts';
+import type { ModelConfig } from '../../models/config.ts';
 import { loadRunner } from '../../models/decode/load.ts';
 import { openModel } from '../../models/model.ts';
 import { readAdapter, type AdapterFiles } from '../../models/peft-files.ts';
@@ -81,7 +82,7 @@ const generate = async (context: StepContext): Promise<void> => {
         head,
         activations,
         maxLength: grows ? Math.min(length, maxLength) : maxLength,
-        threads: context.threads,
+        threads: threadsFor(config, context.threads),
       });
     },
   };
@@ -110,6 +111,12 @@ const generate = async (context: StepContext): Promise<void> => {
   writeDocument(output, 'predictions.json', predictions);
   context.report({ kind: 'headline', text: headline(settings.mode, done) });
 };
+
+/** Products this small are done before another thread has woken up; a row's bits don't depend on the number. */
+const SMALL_PRODUCT = 2 ** 18;
+
+const threadsFor = ({ hiddenSize, mlp }: ModelConfig, threads: number): number =>
+  hiddenSize * mlp.size < SMALL_PRODUCT ? 1 : threads;
 
 const inMode = async (work: Work, stride: number): Promise<void> => {
   switch (work.settings.mode) {

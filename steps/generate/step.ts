@@ -104,6 +104,12 @@ export const generate = defineStep({
         description:
           'How products with packed weights are computed: exactly, or with activations rounded to 8 bits (two to three times as fast). auto: as the model was quantised, else exactly.',
       },
+      backend: {
+        type: 'string',
+        enum: ['local', 'openai'],
+        default: 'local',
+        description: 'local: the model runs here. openai: an OpenAI-compatible server answers.',
+      },
       batch_tokens: {
         type: 'integer',
         minimum: 1,
@@ -135,6 +141,13 @@ export const generate = defineStep({
   device: (params) => (params['device'] === 'auto' ? 'cpu' : String(params['device'] ?? 'cpu')),
   check: (params) => {
     const problems: { pointer: string; message: string; hint?: string }[] = [];
+    if (params['backend'] === 'openai') {
+      problems.push({
+        pointer: '/backend',
+        message: 'backend: openai is not there yet',
+        hint: 'leave it out: the model then runs here',
+      });
+    }
     if ((params['mode'] ?? 'text') === 'text') {
       if (Number(params['min_new_tokens'] ?? 0) > Number(params['max_new_tokens'] ?? 256)) {
         problems.push({

@@ -8,7 +8,7 @@ import { after } from 'node:test';
 import { openCheckpoint } from '../../../models/checkpoint/checkpoint.ts';
 import { configFromGguf } from '../../../models/checkpoint/gguf-config.ts';
 import { readGgufHeader } from '../../../models/checkpoint/gguf.ts';
-import { openWeights } from '../../../models/checkpoint/layout.ts';
+import { openWeights, type WeightMode } from '../../../models/checkpoint/layout.ts';
 import { modelConfig } from '../../../models/config.ts';
 import type { Head } from '../../../models/decode/graph.ts';
 import { loadRunner } from '../../../models/decode/load.ts';
@@ -21,9 +21,9 @@ after(() => {
   rmSync(derived, { recursive: true, force: true });
 });
 
-/** `goldens/...`: a folder in the Hugging Face layout, or a GGUF file, whose blocks stay packed. */
-export const openTiny = (path: string): GoldenModel => {
-  if (!path.endsWith('.gguf')) return openGolden(sharedPath(path));
+/** `goldens/...`: a folder in the Hugging Face layout, or a GGUF file. Quantised weights stay packed. */
+export const openTiny = (path: string, mode: WeightMode = 'packed'): GoldenModel => {
+  if (!path.endsWith('.gguf')) return openGolden(sharedPath(path), { mode });
   const file = sharedPath(path);
   const json = configFromGguf(readGgufHeader(file));
   const tensors = openCheckpoint(
@@ -33,7 +33,7 @@ export const openTiny = (path: string): GoldenModel => {
   const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
   const weights = openWeights(
     { tensors, aliases: new Map(), digests: [digest] },
-    'packed',
+    mode,
     derived,
   );
   return { config: modelConfig(json), weights };
