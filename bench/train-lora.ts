@@ -118,7 +118,15 @@ try {
   const optimizer = adamWState(initialAdapter(adapter, trainables, weights, 1));
   const started = performance.now();
   const runner = await createRunner(
-    { config, weights, trainables, adapter, gradients: true, recompute: flags.recompute },
+    {
+      config,
+      weights,
+      trainables,
+      adapter,
+      gradients: true,
+      recompute: flags.recompute,
+      noiseAlpha: 0,
+    },
     optimizer.parameters,
     threads,
   );

@@ -41,17 +41,25 @@ export interface TransformerParts {
   readonly attention: Attention;
   /** Sees the residual stream: `embeddings`, `layer.0` ... as they are made. */
   readonly onHidden?: (name: string, value: Value) => void;
+  /** Added to the embeddings (training with noise). */
+  readonly noise?: Value | undefined;
 }
 
 /** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D] */
 export const hiddenStates = (parts: TransformerParts, ids: Value, positions: Value): Value => {
-  let x = embed(parts.config, parts.tensors, ids, positions);
+  let x = embedded(parts, ids, positions);
   parts.onHidden?.('embeddings', x);
   for (let index = 0; index < parts.config.layers; index++) {
     x = block(parts, index, x);
     parts.onHidden?.(`layer.${index}`, x);
   }
   return x;
+};
+
+/** What the first layer reads. */
+export const embedded = (parts: TransformerParts, ids: Value, positions: Value): Value => {
+  const x = embed(parts.config, parts.tensors, ids, positions);
+  return parts.noise === undefined ? x : parts.tensors.graph.add(x, parts.noise);
 };
 
 /** The final norm and the head: x [..., D] from hiddenStates -> logits [..., vocab]. */

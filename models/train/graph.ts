@@ -27,6 +27,8 @@ export interface TrainingGraphOptions {
   readonly gradients: boolean;
   /** Keep only the inputs of the layers, and compute the rest again in the backward pass. */
   readonly recompute: boolean;
+  /** NEFTune's alpha; 0: no noise. */
+  readonly noiseAlpha: number;
 }
 
 export const gradientName = (trainable: string): string => `grad:${trainable}`;
@@ -34,7 +36,8 @@ export const maskName = (module: string): string => `keep:${module}`;
 
 /**
  * Inputs: `ids` int32 [S*L], those of slotInputs, `predict_at` int32 [R] (flat positions that predict a supervised
- * token), `labels` int64 [R, 1], every trainable by name, and with dropout a `keep:<module>` bool [S*L, in] each.
+ * token), `labels` int64 [R, 1], every trainable by name, with dropout a `keep:<module>` bool [S*L, in] each, and with
+ * NEFTune `noise` [S*L, D].
  * Outputs: `loss` (a scalar: the sum of -log p over the labels), and `grad:<name>` of every trainable.
  */
 export const trainingGraph = (options: TrainingGraphOptions): Graph => {
@@ -58,6 +61,10 @@ export const trainingGraph = (options: TrainingGraphOptions): Graph => {
         ? stored
         : loraLinears(stored, tensors, adapter, values, dropout(g, options)),
     attention: slotAttention(g, config, inputs),
+    noise:
+      options.gradients && options.noiseAlpha > 0
+        ? g.input('noise', 'float32', ['S*L', config.hiddenSize])
+        : undefined,
   };
   const positions = g.reshape(inputs.positions, ['S*L']);
   const lossOf = (hidden: Value): Value => {

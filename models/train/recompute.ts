@@ -11,10 +11,9 @@
 import { vectorJacobian } from '../../tensor/gradient.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { GraphBuilder } from '../../tensor/builder.ts';
-import { embed } from '../embeddings.ts';
 import { modelModules } from '../modules.ts';
 import type { TransformerParts } from '../transformer.ts';
-import { block, headModule } from '../transformer.ts';
+import { block, embedded, headModule } from '../transformer.ts';
 
 interface Recomputation {
   readonly parts: TransformerParts;
@@ -60,7 +59,7 @@ export const recomputing = ({
     return found.at(-1) ?? seed.gradient;
   };
 
-  const start = embed(config, tensors, ids, positions);
+  const start = embedded(parts, ids, positions);
   const inputs = [start];
   for (let index = 0; index < layers; index++)
     inputs.push(block(parts, index, inputs[index] ?? start));

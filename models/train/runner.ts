@@ -10,23 +10,24 @@ import { fillKeepMask } from './dropout.ts';
 import type { TrainingGraphOptions } from './graph.ts';
 import { gradientName, maskName, trainingGraph } from './graph.ts';
 import { attentionLength, prepacked } from './memory.ts';
+import { neftuneNoise } from './neftune.ts';
 import type { Trainable } from './trainables.ts';
 import { viewOf } from './trainables.ts';
 
 export interface Runner {
   /**
-   * Sum of -log p over the labels of `rows`; their gradients are added to `into`. `dropout` names the masks: the same
-   * numbers give the same masks, whatever ran before.
+   * Sum of -log p over the labels of `rows`; their gradients are added to `into`. `random` names masks and noise:
+   * the same numbers give the same ones, whatever ran before.
    */
   run(
     rows: readonly TrainingRow[],
     into: Float32Array | null,
-    dropout: DropoutKey | null,
+    random: RandomKey | null,
   ): Promise<number>;
   release(): Promise<void>;
 }
 
-export interface DropoutKey {
+export interface RandomKey {
   readonly seed: number;
   /** Optimiser step (0-based) and micro-batch within it. */
   readonly step: number;
@@ -52,13 +53,15 @@ export const createRunner = async (
   );
   const masks = dropoutMasks(options);
   return {
-    async run(rows, into, dropout) {
+    async run(rows, into, random) {
       const batch = layOut(rows, attentionLength(config));
       if (batch.labels.length === 0) return 0;
       const feeds: Feeds = {
         ...batchFeeds(config, batch),
         ...parameterFeeds,
-        ...(options.gradients ? masks(batch, dropout) : {}),
+        ...(options.gradients && random !== null
+          ? { ...masks(batch, random), ...noiseFeed(options, batch, random) }
+          : {}),
       };
       return collect(session, feeds, trainables, into);
     },
@@ -80,11 +83,11 @@ const batchFeeds = (config: ModelConfig, batch: MicroBatch): Record<string, Feed
 const dropoutMasks = ({
   adapter,
   weights,
-}: TrainingGraphOptions): ((batch: MicroBatch, key: DropoutKey | null) => Record<string, Feed>) => {
+}: TrainingGraphOptions): ((batch: MicroBatch, key: RandomKey) => Record<string, Feed>) => {
   const p = adapter?.config.lora_dropout ?? 0;
   const buffers = new Map<string, Uint8Array>();
   return (batch, key) => {
-    if (adapter === null || p === 0 || key === null) return {};
+    if (adapter === null || p === 0) return {};
     const { seed, step, micro } = key;
     const feeds: Record<string, Feed> = {};
     for (const [index, module] of [...adapter.targets.keys()].entries()) {
@@ -100,6 +103,17 @@ const dropoutMasks = ({
     }
     return feeds;
   };
+};
+
+const noiseFeed = (
+  { config, noiseAlpha }: TrainingGraphOptions,
+  batch: MicroBatch,
+  { seed, step, micro }: RandomKey,
+): Record<string, Feed> => {
+  if (noiseAlpha === 0) return {};
+  const { hiddenSize } = config;
+  const data = neftuneNoise(batch, hiddenSize, noiseAlpha, seed, step, micro);
+  return { noise: { data, shape: [batch.ids.length, hiddenSize] } };
 };
 
 const collect = async (

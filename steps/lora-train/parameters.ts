@@ -207,8 +207,6 @@ export const problems = (params: JsonObject): readonly Problem[] => {
   for (const key of ['bf16', 'fp16'])
     if (params[key] === true)
       report(key, 'the CPU computes in float32', 'leave it out; weights may be 16 bit in memory');
-  if (params['neftune_noise_alpha'] !== undefined)
-    report('neftune_noise_alpha', 'NEFTune is not supported yet');
   if (params['bias'] !== undefined && params['bias'] !== 'none')
     report('bias', 'training biases is not supported yet', 'use none');
   if (method === 'full') {

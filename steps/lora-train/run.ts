@@ -64,7 +64,14 @@ const fineTune = async (context: StepContext): Promise<void> => {
   const weights = model.weights(mode, context.derived);
   const { adapter, trainables, initial } = startOf(context, settings, weights, config);
   const job: TrainingJob = {
-    model: { config, weights, trainables, adapter, recompute: settings.recompute },
+    model: {
+      config,
+      weights,
+      trainables,
+      adapter,
+      recompute: settings.recompute,
+      noiseAlpha: settings.noiseAlpha,
+    },
     initial,
     rows: data.rows,
     plan: {

@@ -19,6 +19,7 @@ export interface TrainSettings {
   readonly warmupRatio: number;
   readonly maxGradNorm: number;
   readonly recompute: boolean;
+  readonly noiseAlpha: number;
   /** 0: at the end of every epoch. */
   readonly evalSteps: number;
   /** 0: each minute only. */
@@ -63,6 +64,7 @@ export const settingsOf = (params: JsonObject): TrainSettings => ({
   warmupRatio: numberOf(params, 'warmup_ratio', 0),
   maxGradNorm: numberOf(params, 'max_grad_norm', 1),
   recompute: params['gradient_checkpointing'] === true,
+  noiseAlpha: numberOf(params, 'neftune_noise_alpha', 0),
   evalSteps: numberOf(params, 'eval_steps', 0),
   saveSteps: numberOf(params, 'save_steps', 0),
   keepBest: params['load_best_model_at_end'] === true,

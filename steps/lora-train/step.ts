@@ -16,8 +16,11 @@ export const loraTrain = defineStep({
     adapter: { kind: 'adapter', optional: true },
   },
   outputs: (params) => (params['method'] === 'full' ? { model: 'model' } : { adapter: 'adapter' }),
-  // An adapter starts from random values; with every weight trained only the order of the rows is random.
-  usesSeed: (params) => params['method'] !== 'full' || params['shuffle'] !== 'sequential',
+  // An adapter starts from random values; with every weight trained only the order of the rows is, and noise.
+  usesSeed: (params) =>
+    params['method'] !== 'full' ||
+    params['shuffle'] !== 'sequential' ||
+    params['neftune_noise_alpha'] !== undefined,
   device: () => 'cpu',
   check: problems,
   weight: 'model',

@@ -36,7 +36,7 @@ const compare = async (
   const trainables = adapterTrainables(adapter);
   const compute = async (recompute: boolean): Promise<readonly [number, Float32Array]> => {
     const runner = await createRunner(
-      { ...model, trainables, adapter, gradients: true, recompute },
+      { ...model, trainables, adapter, gradients: true, recompute, noiseAlpha: 0 },
       fromTensors(trainables, tensors),
       1,
     );

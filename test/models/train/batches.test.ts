@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { TrainingRow } from '../../../models/train/batches.ts';
 import { labelCount, layOut, planSteps } from '../../../models/train/batches.ts';
+import { neftuneNoise } from '../../../models/train/neftune.ts';
 import { fillKeepMask } from '../../../models/train/dropout.ts';
 
 const row = fc
@@ -137,4 +138,27 @@ test('dropout keeps 1 - p of the elements, by position and not by order', () => 
     if (mask[i + 1] === 0) pairs += 1;
   }
   assert.ok(Math.abs(pairs / drops - 0.05) < 4 * Math.sqrt((0.05 * 0.95) / drops));
+});
+
+test('NEFTune noise is uniform, of a size that goes by the row, and none on padding', () => {
+  const given = [400, 300].map((length, i) => ({
+    id: String(i),
+    tokens: Array<number>(length).fill(1),
+    labelsFrom: 0,
+  }));
+  const batch = layOut(given, 1);
+  const width = 8;
+  const noise = neftuneNoise(batch, width, 5, 1, 0, 0);
+  for (const [row, length] of [400, 300].entries()) {
+    const start = batch.segments.indexOf(row) * width;
+    const own = noise.subarray(start, start + length * width);
+    const size = 5 / Math.sqrt(length * width);
+    const largest = own.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    assert.ok(largest <= size && largest > 0.98 * size, `${largest} of ${size}`);
+    const mean = own.reduce((a, b) => a + b, 0) / own.length;
+    assert.ok(Math.abs(mean) < (4 * size) / Math.sqrt(3 * own.length));
+  }
+  const padding = batch.segments.indexOf(-1);
+  assert.ok(padding >= 0);
+  assert.ok(noise.subarray(padding * width).every((value) => value === 0));
 });

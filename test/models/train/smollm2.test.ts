@@ -47,7 +47,15 @@ const losses = async (
   const digests = [createHash('sha256').update(readFileSync(path)).digest('hex')];
   const weights = openWeights({ tensors, aliases: aliasesOf(config), digests }, mode, derived);
   const runner = await createRunner(
-    { config, weights, trainables: [], adapter: null, gradients: false, recompute: false },
+    {
+      config,
+      weights,
+      trainables: [],
+      adapter: null,
+      gradients: false,
+      recompute: false,
+      noiseAlpha: 0,
+    },
     new Float32Array(),
     2,
   );

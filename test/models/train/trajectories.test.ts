@@ -91,7 +91,7 @@ const jobOf = (folder: string, golden: Case): TrainingJob => {
     rows.map(({ prompt, completion }) => rowOf([...prompt, ...completion], prompt.length));
   const rows = toRows(golden.rows);
   return {
-    model: { ...model, trainables, adapter, recompute: false },
+    model: { ...model, trainables, adapter, recompute: false, noiseAlpha: 0 },
     initial,
     rows,
     plan: {

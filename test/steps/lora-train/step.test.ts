@@ -145,6 +145,24 @@ test('another seed gives another adapter', async () => {
   assert.notEqual(adapterOf(run).digest, adapterOf(whole).digest);
 });
 
+test('noise and checkpointing: interrupted and resumed to the same bytes too', async () => {
+  const params = { ...small, neftune_noise_alpha: 5, gradient_checkpointing: true };
+  const noisy = await runStep(loraTrain, { params, inputs: { model, data } });
+  assert.notEqual(adapterOf(noisy).digest, adapterOf(whole).digest);
+  const controller = new AbortController();
+  const first = prepareStep(loraTrain, {
+    params,
+    inputs: { model, data },
+    signal: controller.signal,
+    onProgress: ({ done }) => {
+      if (done === 2) controller.abort(new Error('stopped'));
+    },
+  });
+  await assert.rejects(loraTrain.run(first.context), /stopped/);
+  const second = await runStep(loraTrain, { params, inputs: { model, data }, resume: first });
+  assert.equal(adapterOf(second).digest, adapterOf(noisy).digest);
+});
+
 test('validation, the best parameters and early stopping', async () => {
   const validation = prompts(5);
   const params = { ...small, learning_rate: 0.5, lr_scheduler_type: 'constant' };
