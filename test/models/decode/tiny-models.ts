@@ -31,11 +31,7 @@ export const openTiny = (path: string, mode: WeightMode = 'packed'): GoldenModel
     json,
   );
   const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
-  const weights = openWeights(
-    { tensors, aliases: new Map(), digests: [digest] },
-    mode,
-    derived,
-  );
+  const weights = openWeights({ tensors, aliases: new Map(), digests: [digest] }, mode, derived);
   return { config: modelConfig(json), weights };
 };
 
