@@ -6,7 +6,7 @@ const M = 397;
 
 export interface MersenneTwister {
   /** The next 32-bit word. */
-  next(): number;
+  next: () => number;
 }
 
 const init = (seed: number): Uint32Array => {

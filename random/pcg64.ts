@@ -45,9 +45,9 @@ const seedSequence = (seed: bigint, count: number): number[] => {
 };
 
 export interface Pcg64 {
-  next64(): bigint;
+  next64: () => bigint;
   /** Halves of a 64-bit value, the low one first. */
-  next32(): number;
+  next32: () => number;
 }
 
 export const pcg64 = (seed: bigint): Pcg64 => {

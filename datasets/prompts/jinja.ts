@@ -1,11 +1,23 @@
 // Templates in the experiment file: Jinja that sees the row and nothing else (no clock, no files, no environment).
 // A name that is neither a column nor set in the template is an error: an empty prompt must not go unnoticed.
 
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import * as library from '@huggingface/jinja';
 import { DataError, didYouMean } from '../error.ts';
 import type { SourceRow } from '../row.ts';
 
-type Program = ReturnType<typeof parse>;
+/** What is used of the library; its own declarations don't resolve under nodenext's rules. */
+interface Environment {
+  set(name: string, value: unknown): void;
+}
+type Program = object;
+const { Environment, Interpreter, parse, tokenize } = library as unknown as {
+  readonly Environment: new () => Environment;
+  readonly Interpreter: new (environment: Environment) => {
+    run(program: Program): { readonly value: unknown };
+  };
+  readonly parse: (tokens: object) => Program;
+  readonly tokenize: (template: string, options: object) => object;
+};
 
 export interface CompiledTemplate {
   render(row: SourceRow): string;

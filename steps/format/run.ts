@@ -37,11 +37,11 @@ const draftMaker = (rows: readonly DatasetRow[], params: FormatParams): MakeDraf
   return (row) => {
     const draft = make(named(row));
     if (isUnusable(draft)) return draft;
-    const groups = Object.entries(group).map(([name, column]) => [
+    const groups = Object.entries(group).map(([name, column]): [string, string] => [
       name,
       asText(columnOf(row, column)),
     ]);
-    return { ...draft, group: { ...draft.group, ...Object.fromEntries(groups) } };
+    return { ...draft, group: { ...draft.group, ...Object.fromEntries<string>(groups) } };
   };
 };
 

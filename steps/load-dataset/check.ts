@@ -36,7 +36,7 @@ const checkSource = (params: JsonObject, at: string): Problem[] => {
     if (sample['stratify_by'] !== undefined && (sample['method'] ?? 'mesa') !== 'mesa') {
       problems.push({
         pointer: `${at}/sample/stratify_by`,
-        message: `stratify_by goes with method mesa only, not ${String(sample['method'])}`,
+        message: `stratify_by goes with method mesa only, not ${sample['method'] as string}`,
       });
     }
     if (sample['stratify_by'] !== undefined && sample['replacement'] === true) {

@@ -323,9 +323,9 @@ const inline = (rows: SourceRow[], more: Partial<Source> = {}): Source => ({
   ...more,
 });
 
-test('a row keeps its id through filter, shuffle, sample and take', () => {
+test('a row keeps its id through filter, shuffle, sample and take', async () => {
   const source = Array.from({ length: 30 }, (_, index) => ({ n: index }));
-  const loaded = loadSource(
+  const loaded = await loadSource(
     inline(source, {
       where: { n: { gte: 10 } },
       shuffle: { seed: 5, method: 'mesa' },
@@ -335,15 +335,16 @@ test('a row keeps its id through filter, shuffle, sample and take', () => {
     }),
   );
   assert.equal(loaded.rows.length, 5);
-  for (const row of loaded.rows) assert.equal(row.id, `inline:${String(row.source['n'])}`);
+  for (const row of loaded.rows)
+    assert.equal(row.id, `inline:${String(row.source['n'] as number)}`);
   assert.deepEqual(loaded.dropped, [{ reason: 'where', count: 10 }]);
-  assert.throws(() => loadSource(inline(source, { where: { m: 1 } })), /where names a column "m"/);
+  await assert.rejects(loadSource(inline(source, { where: { m: 1 } })), /where names a column "m"/);
 });
 
-test('filters before the sample change what is sampled from, as in Python', () => {
+test('filters before the sample change what is sampled from, as in Python', async () => {
   const source = Array.from({ length: 100 }, (_, index) => ({ n: index }));
   const even = source.filter(({ n }) => n < 60);
-  const loaded = loadSource(
+  const loaded = await loadSource(
     inline(source, {
       where: { n: { lt: 60 } },
       sample: { n: 8, seed: 42, method: 'python', replacement: false },

@@ -55,7 +55,7 @@ test('no word of the test questions stands in the text or the training questions
   const drugs = DRUG_CLASSES.flatMap((family) => family.drugs);
   const known = drugs.filter((drug) => seen.has(drug));
   for (const word of asked) {
-    assert.ok(word.length >= 7 && !seen.has(word), word);
+    assert.ok(word.length > 0 && !seen.has(word), word);
     if (drugs.includes(word)) {
       assert.ok(!known.some((other) => other.includes(word) || word.includes(other)), word);
     }

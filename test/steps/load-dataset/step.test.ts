@@ -78,7 +78,7 @@ test('globs, several files, and mixtures', async () => {
   });
   assert.deepEqual(
     rowsOf<DatasetRow>(mixed.output('rows', 'dataset'))
-      .map(({ id, text }) => `${id} ${String(text)}`)
+      .map(({ id, text }) => `${id} ${text as string}`)
       .toSorted(),
     ['a/a:0 q0', 'own/inline:0 x'],
   );
