@@ -67,7 +67,8 @@ export const writtenRow = ({ id, item, source }: Row): SourceRow => {
   const out: Record<string, Value> = { id, item };
   for (const [name, value] of Object.entries(source)) {
     if (name === 'id') {
-      if (value !== id && String(value as string | number) !== id) out['source_id'] = value;
+      if (value !== id && !(typeof value === 'number' && String(value) === id))
+        out['source_id'] = value;
     } else if (name === 'item') out['source_item'] = value;
     else out[name] = value;
   }
