@@ -5,6 +5,7 @@ import type { StepDefinition, StepRegistry } from '../engine/step.ts';
 import { compareBaseline } from './compare-baseline/step.ts';
 import { format } from './format/step.ts';
 import { generate } from './generate/step.ts';
+import { loadAdapter } from './load-adapter/step.ts';
 import { loadDataset } from './load-dataset/step.ts';
 import { loadModel } from './load-model/step.ts';
 import { loraTrain } from './lora-train/step.ts';
@@ -14,6 +15,7 @@ import { score } from './score/step.ts';
 /** In the order in which an experiment usually uses them. */
 const definitions: readonly StepDefinition[] = [
   loadModel,
+  loadAdapter,
   loadDataset,
   format,
   quantize,
