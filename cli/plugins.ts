@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { PluginUse } from '../engine/read-experiment.ts';
 import { closureMemory, pluginClosure } from '../engine/code-digest.ts';
-import { openDatabase, write, type Sqlite } from '../engine/database.ts';
+import { factsIn, openDatabase, type Sqlite } from '../engine/database.ts';
 import type { ClosureMemory } from '../engine/module-closure.ts';
 import { describePlugins as describe, type AnswerMemory } from '../engine/plugins.ts';
 import type { Result } from '../engine/result.ts';
@@ -18,21 +18,8 @@ const forgetful: ClosureMemory = { get: () => undefined, set: () => undefined };
 
 const memoryIn = (database: Sqlite | null): AnswerMemory => {
   const closures = database === null ? forgetful : closureMemory(database);
-  return {
-    digest: (module) => pluginClosure(codeLayout, module, closures),
-    get: (key) =>
-      database
-        ?.prepare<[string], { body: string }>(
-          "SELECT body FROM facts WHERE kind = 'plugin' AND key = ?",
-        )
-        .get(key)?.body,
-    set: (key, body) => {
-      if (database === null) return;
-      write(database, () =>
-        database.prepare("INSERT OR REPLACE INTO facts VALUES ('plugin', ?, ?)").run(key, body),
-      );
-    },
-  };
+  const { get, set } = database === null ? forgetful : factsIn(database, 'plugin');
+  return { digest: (module) => pluginClosure(codeLayout, module, closures), get, set };
 };
 
 const openExisting = (cacheDir: string): Sqlite | null => {

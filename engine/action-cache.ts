@@ -35,6 +35,8 @@ interface Row {
   accepted: string | null;
 }
 
+type HistoryRow = Pick<Row, 'fields' | 'duration_ms' | 'peak_bytes'> & { readonly step: string };
+
 export interface History {
   readonly fields: KeyFields;
   readonly step: string;
@@ -66,6 +68,8 @@ export class ActionCache {
   readonly #put: Statement<[Record<string, string | number | null>]>;
   readonly #used: Statement<[number, string]>;
   readonly #drop: Statement<[string, string]>;
+  readonly #byStep: Statement<[string, string], HistoryRow>;
+  readonly #byType: Statement<[string], HistoryRow>;
   readonly #histories = new Map<string, readonly History[]>();
 
   constructor(database: Sqlite) {
@@ -79,6 +83,10 @@ export class ActionCache {
       @type, @id, @step, @fields, @result, @run, @finishedAt, @durationMs, @peakBytes, @accepted, @usedAt)`);
     this.#used = database.prepare('UPDATE actions SET used_at = ? WHERE key = ?');
     this.#drop = database.prepare('DELETE FROM actions WHERE key = ? AND numerics = ?');
+    const columns = 'SELECT fields, step, duration_ms, peak_bytes FROM actions WHERE type = ?';
+    const newest = `ORDER BY finished_at DESC LIMIT ${HISTORY_LIMIT}`;
+    this.#byStep = database.prepare(`${columns} AND id = ? ${newest}`);
+    this.#byType = database.prepare(`${columns} ${newest}`);
   }
 
   /**
@@ -134,24 +142,23 @@ export class ActionCache {
 
   /** Newest first: earlier results of the step with this type and id, or of any step of the type if there is none. */
   history(type: string, id: string): readonly History[] {
-    const memo = `${type}\n${id}`;
-    let found = this.#histories.get(memo);
+    const ofType = this.#remember(type, () => this.#byType.all(type));
+    // Most steps of a first run: one question for the type answers for all of them.
+    if (ofType.length === 0) return ofType;
+    const ofStep = this.#remember(`${type}\n${id}`, () => this.#byStep.all(type, id));
+    return ofStep.length > 0 ? ofStep : ofType;
+  }
+
+  #remember(name: string, read: () => readonly HistoryRow[]): readonly History[] {
+    let found = this.#histories.get(name);
     if (found === undefined) {
-      const columns = 'SELECT fields, step, duration_ms, peak_bytes FROM actions WHERE type = ?';
-      const order = `ORDER BY finished_at DESC LIMIT ${HISTORY_LIMIT}`;
-      type HistoryRow = Pick<Row, 'fields' | 'duration_ms' | 'peak_bytes'> & { step: string };
-      let rows = this.#database
-        .prepare<[string, string], HistoryRow>(`${columns} AND id = ? ${order}`)
-        .all(type, id);
-      if (rows.length === 0)
-        rows = this.#database.prepare<[string], HistoryRow>(`${columns} ${order}`).all(type);
-      found = rows.map((row) => ({
+      found = read().map((row) => ({
         fields: JSON.parse(row.fields) as KeyFields,
         step: row.step,
         durationMs: row.duration_ms,
         peakBytes: row.peak_bytes,
       }));
-      this.#histories.set(memo, found);
+      this.#histories.set(name, found);
     }
     return found;
   }

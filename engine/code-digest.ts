@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { write, type Sqlite } from './database.ts';
+import { factsIn, type Sqlite } from './database.ts';
 import type { ContentDigest } from './digest.ts';
 import type { CodeOf } from './lookup.ts';
 import {
@@ -61,19 +61,7 @@ export const builtinClosure = (codeRoot: string, type: string): Closure | null =
 };
 
 /** Closures remembered in the cache, by module and the stamps of its files. */
-export const closureMemory = (database: Sqlite): ClosureMemory => ({
-  get: (module) =>
-    database
-      .prepare<[string], { body: string }>(
-        "SELECT body FROM facts WHERE kind = 'closure' AND key = ?",
-      )
-      .get(module)?.body,
-  set: (module, body) => {
-    write(database, () =>
-      database.prepare("INSERT OR REPLACE INTO facts VALUES ('closure', ?, ?)").run(module, body),
-    );
-  },
-});
+export const closureMemory = (database: Sqlite): ClosureMemory => factsIn(database, 'closure');
 
 /** Digest of a plugin's modules. Throws the file system's errors. */
 export const pluginClosure = (

@@ -17,6 +17,7 @@ const SCHEMA = `
     accepted TEXT, used_at INTEGER NOT NULL,
     PRIMARY KEY (key, numerics));
   CREATE INDEX actions_by_step ON actions (type, id, finished_at);
+  CREATE INDEX actions_by_type ON actions (type, finished_at);
   CREATE INDEX actions_by_codeless ON actions (codeless);
   -- Artifacts: digest -> text of the manifest.
   CREATE TABLE manifests (digest TEXT PRIMARY KEY, body TEXT NOT NULL);
@@ -66,19 +67,25 @@ export const openDatabase = (path: string): Sqlite => {
 export const write = <T>(database: Sqlite, work: () => T): T =>
   database.inTransaction ? work() : database.transaction(work).immediate();
 
-const getFact = 'SELECT body FROM facts WHERE kind = ? AND key = ?';
-const putFact = 'INSERT OR REPLACE INTO facts (kind, key, body) VALUES (?, ?, ?)';
+export type FactKind = 'closure' | 'plugin';
 
-/** A remembered pure function of content: `make` runs where the answer isn't known. */
-export const remember = (
-  database: Sqlite,
-  kind: string,
-  key: string,
-  make: () => string,
-): string => {
-  const known = database.prepare<[string, string], { body: string }>(getFact).get(kind, key);
-  if (known !== undefined) return known.body;
-  const body = make();
-  write(database, () => database.prepare(putFact).run(kind, key, body));
-  return body;
+/** Things worked out from content, remembered: closures by module, answers of plugins by question. */
+export interface Facts {
+  get(key: string): string | undefined;
+  set(key: string, body: string): void;
+}
+
+export const factsIn = (database: Sqlite, kind: FactKind): Facts => {
+  const get = database.prepare<[string, string], { body: string }>(
+    'SELECT body FROM facts WHERE kind = ? AND key = ?',
+  );
+  const set = database.prepare<[string, string, string]>(
+    'INSERT OR REPLACE INTO facts VALUES (?, ?, ?)',
+  );
+  return {
+    get: (key) => get.get(kind, key)?.body,
+    set: (key, body) => {
+      write(database, () => set.run(kind, key, body));
+    },
+  };
 };

@@ -1,7 +1,7 @@
 // Who computes what. A coordinator lives exactly as long as it holds an exclusive lock on its own small SQLite file:
 // the kernel frees the lock within milliseconds of its death, however it died. No heartbeat, no expiry, no clock.
 
-import Database from 'better-sqlite3';
+import Database, { type Statement } from 'better-sqlite3';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,11 +41,20 @@ export class Leases {
   readonly #database: Sqlite;
   readonly #folder: string;
   readonly #lock: Sqlite;
+  readonly #holder: Statement<[string], { coordinator: string; run: string | null }>;
+  readonly #take: Statement<[string, string, number]>;
+  readonly #release: Statement<[string, string]>;
 
   /** Announces this coordinator. Throws the file system's and SQLite's errors. */
   constructor(database: Sqlite, folder: string, run: string) {
     this.#database = database;
     this.#folder = folder;
+    this.#holder = database.prepare(
+      `SELECT leases.coordinator, coordinators.run FROM leases
+       LEFT JOIN coordinators ON coordinators.id = leases.coordinator WHERE key = ?`,
+    );
+    this.#take = database.prepare('INSERT OR REPLACE INTO leases VALUES (?, ?, ?)');
+    this.#release = database.prepare('DELETE FROM leases WHERE key = ? AND coordinator = ?');
     mkdirSync(folder, { recursive: true });
     this.#lock = new Database(this.#path(this.id));
     this.#lock.exec('BEGIN EXCLUSIVE');
@@ -64,26 +73,17 @@ export class Leases {
    * look at the action cache: else the work may be finished between the look and the lease.
    */
   acquire(key: StepKey): Acquired {
-    const row = this.#database
-      .prepare<[string], { coordinator: string; run: string | null }>(
-        `SELECT leases.coordinator, coordinators.run FROM leases
-         LEFT JOIN coordinators ON coordinators.id = leases.coordinator WHERE key = ?`,
-      )
-      .get(key);
+    const row = this.#holder.get(key);
     if (row !== undefined && row.coordinator !== this.id && row.run !== null) {
       if (isLocked(this.#path(row.coordinator))) return { kind: 'held', run: row.run };
       this.#bury(row.coordinator);
     }
-    this.#database
-      .prepare('INSERT OR REPLACE INTO leases VALUES (?, ?, ?)')
-      .run(key, this.id, now());
+    this.#take.run(key, this.id, now());
     return { kind: 'taken' };
   }
 
   release(key: StepKey): void {
-    this.#database
-      .prepare('DELETE FROM leases WHERE key = ? AND coordinator = ?')
-      .run(key, this.id);
+    this.#release.run(key, this.id);
   }
 
   /** A worker process of this coordinator, so that whoever takes over can make sure that it is gone. */

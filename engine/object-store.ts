@@ -57,6 +57,7 @@ export class ObjectStore {
   readonly #manifest: Statement<[string], { body: string }>;
   readonly #putManifest: Statement<[string, string]>;
   readonly #locations: Statement<[string], LocationRow>;
+  readonly #location: Statement<[string], LocationRow>;
   readonly #putLocation: Statement<[string, string, number, string | null, number]>;
   readonly #dropLocation: Statement<[string]>;
   /** digest -> path, for content that this process found good (many steps share inputs). */
@@ -72,6 +73,7 @@ export class ObjectStore {
     this.#manifest = database.prepare('SELECT body FROM manifests WHERE digest = ?');
     this.#putManifest = database.prepare('INSERT OR IGNORE INTO manifests VALUES (?, ?)');
     this.#locations = database.prepare('SELECT * FROM locations WHERE digest = ?');
+    this.#location = database.prepare('SELECT * FROM locations WHERE path = ?');
     this.#putLocation = database.prepare('INSERT OR REPLACE INTO locations VALUES (?, ?, ?, ?, ?)');
     this.#dropLocation = database.prepare('DELETE FROM locations WHERE path = ?');
   }
@@ -241,9 +243,7 @@ export class ObjectStore {
 
   /** What is known of a path without reading it. */
   knownDigest(path: string, stat: BigIntStats): ContentDigest | null {
-    const row = this.#database
-      .prepare<[string], LocationRow>('SELECT * FROM locations WHERE path = ?')
-      .get(path);
+    const row = this.#location.get(path);
     return row !== undefined && row.stamp === stampOf(stat) ? (row.digest as ContentDigest) : null;
   }
 

@@ -83,8 +83,8 @@ const fields: fc.Arbitrary<KeyFields> = fc.record({
   params: canonical,
   inputs: fc.array(
     fc.tuple(
-      fc.constantFrom('data', 'model'),
-      fc.option(fc.constantFrom('r=8', 'r=16')),
+      fc.constantFrom<string>('data', 'model'),
+      fc.constantFrom<string | null>('r=8', 'r=16', null),
       fc.constantFrom('dataset' as const, 'model' as const),
       digest,
     ),
