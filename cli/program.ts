@@ -147,6 +147,7 @@ export const parseArguments = (
         `${command.name()} ${command.registeredArguments.map((argument) => argumentTerm(argument)).join(' ')}`.trim(),
     })
     .addHelpText('after', footer)
+    .commandsGroup('Set up:')
     .helpCommand('help [command]', 'help for a command')
     .showHelpAfterError('(mesa --help lists commands and options)');
   program.helpOption('-h, --help', 'this help');

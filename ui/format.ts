@@ -110,6 +110,3 @@ export const count = (n: number, one: string, many = `${one}s`): string =>
 
 /** How keys and digests are shown: enough digits to tell apart, few enough to read. */
 export const shortKey = (key: string): string => key.slice(0, 7);
-
-/** Whole days between two times, for "unfinished checkpoint kept until". */
-export const days = (ms: number): number => Math.floor(ms / day);

@@ -50,7 +50,11 @@ const valuesLine = (view: StepView, width: number): string => {
   });
   const counted =
     view.progress?.total === null ? [] : [view.progress ? progressText(view.progress) : ''];
-  const parts = [...(view.loss.last === null ? counted : []), ...texts].filter((t) => t !== '');
+  // Where nothing is counted, the line above says it already.
+  const note = view.progress?.total === null ? '' : (view.progress?.note ?? '');
+  const parts = [...(view.loss.last === null ? counted : []), ...texts, note].filter(
+    (part) => part !== '',
+  );
   return truncate(parts.join('   '), width);
 };
 
