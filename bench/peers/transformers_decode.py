@@ -1,0 +1,71 @@
+"""Reading prompts and decoding with transformers: the peer of bench/decode.ts.
+
+    python transformers_decode.py FILE.gguf ROWS PROMPT NEW READ THREADS     (ROWS: 1,32)
+
+The GGUF's weights, dequantised, as fp32 and bf16. Ragged prompts are read one by one and as one padded batch; the
+faster counts.
+"""
+
+import os
+import sys
+import time
+
+import torch
+import transformers
+
+path, rows, prompt, new, read, threads = sys.argv[1:]
+prompt, new, read, threads = map(int, (prompt, new, read, threads))
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+folder, name = os.path.split(path)
+
+
+def ids(count, length):
+    return torch.randint(1000, 48000, (count, length))
+
+
+def clock(work, turns=3):
+    times = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+@torch.inference_mode()
+def measure(dtype):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype).eval()
+    print(f"transformers {transformers.__version__}, {dtype}:")
+
+    def forward(tokens, mask=None):
+        model(tokens, attention_mask=mask, use_cache=True, logits_to_keep=1)
+
+    one = ids(1, read)
+    forward(one)
+    print(f"  read {read}: {read / clock(lambda: forward(one)):.0f} tokens/s")
+    lengths = [60 + (index * 53) % 260 for index in range(12)]
+    ragged = [ids(1, length) for length in lengths]
+    batch = torch.zeros(12, max(lengths), dtype=torch.long)
+    mask = torch.zeros_like(batch)
+    for row, tokens in enumerate(ragged):
+        batch[row, -tokens.shape[1] :] = tokens
+        mask[row, -tokens.shape[1] :] = 1
+    best = min(
+        clock(lambda: [forward(tokens) for tokens in ragged], 1),
+        clock(lambda: forward(batch, mask), 1),
+    )
+    print(f"  read 12 ragged prompts: {sum(lengths) / best:.0f} tokens/s")
+    for count in map(int, rows.split(",")):
+        start_ids = ids(count, prompt)
+        result = model(start_ids, use_cache=True, logits_to_keep=1)
+        cache, token = result.past_key_values, result.logits[:, -1].argmax(-1, keepdim=True)
+        start = time.perf_counter()
+        for _ in range(new):
+            result = model(token, past_key_values=cache, use_cache=True)
+            token = result.logits[:, -1].argmax(-1, keepdim=True)
+        print(f"  decode {count} rows: {count * new / (time.perf_counter() - start):.0f} tokens/s")
+
+
+for dtype in (torch.float32, torch.bfloat16):
+    measure(dtype)
