@@ -246,7 +246,7 @@ export const commandTable: readonly CommandSpec[] = [
   {
     name: 'lock',
     args: '[files...]',
-    summary: 'what mesa.lock.json pins',
+    summary: 'pin what experiments take from the hub, and show the pins',
     group: 'Set up:',
     completes: 'experiment',
     options: [

@@ -7,7 +7,7 @@ import { listPlugins, type Override } from '../engine/read-experiment.ts';
 import type { Experiment, InstanceName } from '../engine/experiment.ts';
 import { findRoot } from '../engine/find-root.ts';
 import { selectInstances, findInstances } from '../engine/graph.ts';
-import { readLock } from '../engine/lock.ts';
+import { readLock, type Lock } from '../engine/lock.ts';
 import { planExperiment, type Plan } from '../engine/plan.ts';
 import { openProject, type Project } from '../engine/project.ts';
 import { err, ok, type Result } from '../engine/result.ts';
@@ -133,7 +133,28 @@ const readAccept = (
   return ok(ids);
 };
 
+/** What mesa.lock.json holds for the experiment; what it lacks is asked from the hub, once. */
+const lockOf = async (
+  context: CliContext,
+  experiment: Experiment,
+  options: OptionValues,
+): Promise<Checked<Lock>> => {
+  const lock = readLock(experiment.root);
+  if (!lock.ok) return err([lock.error]);
+  const missing = notLocked(experiment, lock.value);
+  if (missing.length === 0) return lock;
+  if (flagOption(options, 'locked')) return err(missing);
+  const { pinAll, pinnedText } = await import('./hub-lock.ts');
+  return pinAll(experiment.root, lock.value, [experiment], {
+    update: false,
+    onPinned: (entry, before) => {
+      if (!context.quiet) context.stderr.write(`${pinnedText(entry, before)}\n`);
+    },
+  });
+};
+
 const planOf = async (
+  context: CliContext,
   experiment: Experiment,
   project: Project,
   options: OptionValues,
@@ -146,18 +167,15 @@ const planOf = async (
   const selected =
     Object.keys(subset).length === 0 ? ok(null) : selectInstances(experiment, subset);
   if (!selected.ok) return selected;
-  if (flagOption(options, 'locked')) {
-    const lock = readLock(experiment.root);
-    const missing = lock.ok ? notLocked(experiment, lock.value) : [lock.error];
-    if (missing.length > 0) return err(missing);
-  }
+  const lock = await lockOf(context, experiment, options);
+  if (!lock.ok) return lock;
   const force = readForce(experiment, options);
   if (!force.ok) return force;
   const acceptCode = readAccept(experiment, options);
   if (!acceptCode.ok) return acceptCode;
   return planExperiment(
     experiment,
-    { project, codeOf: codeOfSteps(project) },
+    { project, codeOf: codeOfSteps(project), lock: lock.value },
     {
       selected: selected.value,
       force: force.value,
@@ -189,7 +207,7 @@ export const planFile = async (
     printRefusal(context, project.error);
     return null;
   }
-  const plan = await planOf(experiment.value, project.value, options);
+  const plan = await planOf(context, experiment.value, project.value, options);
   if (!plan.ok) {
     printRefusal(context, plan.error);
     project.value.close();

@@ -23,6 +23,19 @@ export type Origin =
       readonly format: FileFormat | 'auto';
       readonly header: Header;
     }
+  | {
+      /** Files of a dataset on the hub, already on this machine; their rows are numbered as one. */
+      readonly kind: 'hub';
+      readonly id: string;
+      readonly config: string | undefined;
+      readonly split: string | undefined;
+      /** The commit. */
+      readonly revision: string;
+      /** By their names in the repository, in order. */
+      readonly files: readonly { readonly name: string; readonly path: string }[];
+      readonly format: FileFormat | 'auto';
+      readonly header: Header;
+    }
   | { readonly kind: 'inline'; readonly rows: readonly SourceRow[] }
   | { readonly kind: 'mix'; readonly parts: readonly MixSource[] };
 
@@ -73,7 +86,43 @@ export const expandPaths = (paths: readonly string[]): string[] =>
     throw new DataError('E540', `there is no file ${path}`);
   });
 
-const readOrigin = (source: Source): { rows: Row[]; description: ValueObject } => {
+/** How ids of rows from the hub begin: `org/name/config/split`, as far as the experiment says it. */
+const hubName = (origin: Origin & { readonly kind: 'hub' }): string =>
+  [origin.id, origin.config, origin.split].filter((part) => part !== undefined).join('/');
+
+/** A mixture's name for a part that has none. */
+const partName = (origin: Origin, index: number): string => {
+  if (origin.kind === 'file' && origin.paths[0] !== undefined) return stem(origin.paths[0]);
+  if (origin.kind === 'hub') return basename(origin.id);
+  return `source${String(index + 1)}`;
+};
+
+const readHub = async (
+  origin: Origin & { readonly kind: 'hub' },
+  idColumn: Source['idColumn'],
+): Promise<{ rows: Row[]; description: ValueObject }> => {
+  const { id, config, split, revision } = origin;
+  const rows: SourceRow[] = [];
+  const files: { name: string; rows: number }[] = [];
+  for (const { name, path } of origin.files) {
+    const read = await readFile(path, origin.format, origin.header);
+    for (const row of read) rows.push(row);
+    files.push({ name, rows: read.length });
+  }
+  return {
+    rows: identify(rows, { name: hubName(origin), idColumn }),
+    description: {
+      kind: 'hub',
+      id,
+      ...(config === undefined ? {} : { config }),
+      ...(split === undefined ? {} : { split }),
+      revision,
+      files,
+    },
+  };
+};
+
+const readOrigin = async (source: Source): Promise<{ rows: Row[]; description: ValueObject }> => {
   const { origin, idColumn } = source;
   switch (origin.kind) {
     case 'inline':
@@ -81,11 +130,14 @@ const readOrigin = (source: Source): { rows: Row[]; description: ValueObject } =
         rows: identify(origin.rows, { name: 'inline', idColumn }),
         description: { kind: 'inline', rows: origin.rows.length },
       };
+    case 'hub':
+      return readHub(origin, idColumn);
     case 'file': {
-      const files = expandPaths(origin.paths).map((path) => {
-        const rows = readFile(path, origin.format, origin.header);
-        return { name: basename(path), rows: identify(rows, { name: stem(path), idColumn }) };
-      });
+      const files: { name: string; rows: Row[] }[] = [];
+      for (const path of expandPaths(origin.paths)) {
+        const rows = await readFile(path, origin.format, origin.header);
+        files.push({ name: basename(path), rows: identify(rows, { name: stem(path), idColumn }) });
+      }
       const seen = new Map<string, string>();
       for (const { name, rows } of files) {
         for (const { id } of rows) {
@@ -109,14 +161,13 @@ const readOrigin = (source: Source): { rows: Row[]; description: ValueObject } =
       };
     }
     case 'mix': {
-      const parts = origin.parts.map((part, index) => {
-        const loaded = loadSource(part);
-        const first = part.origin.kind === 'file' ? part.origin.paths[0] : undefined;
-        const name =
-          part.name ?? (first === undefined ? `source${String(index + 1)}` : stem(first));
+      const parts = [];
+      for (const [index, part] of origin.parts.entries()) {
+        const loaded = await loadSource(part);
+        const name = part.name ?? partName(part.origin, index);
         const rows = chooseColumns(loaded.rows, part);
-        return { name, loaded, rows, n: part.n, weight: part.weight };
-      });
+        parts.push({ name, loaded, rows, n: part.n, weight: part.weight });
+      }
       return {
         rows: mixRows(parts),
         description: {
@@ -128,8 +179,8 @@ const readOrigin = (source: Source): { rows: Row[]; description: ValueObject } =
   }
 };
 
-export const loadSource = (source: Source): Loaded => {
-  const read = readOrigin(source);
+export const loadSource = async (source: Source): Promise<Loaded> => {
+  const read = await readOrigin(source);
   let rows = read.rows;
   const dropped: { reason: string; count: number }[] = [];
   const keep = (reason: string, kept: Row[]): void => {

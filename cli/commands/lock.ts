@@ -1,4 +1,5 @@
-// `mesa lock [files]`: what mesa.lock.json pins, and what experiments ask for that it doesn't.
+// `mesa lock [files]`: pins what experiments ask for and mesa.lock.json doesn't hold, and shows what it holds. With
+// --update the hub is asked for every revision again.
 
 import { globSync } from 'node:fs';
 import path from 'node:path';
@@ -11,34 +12,29 @@ import { flagOption, type CliContext, type CommandAction } from '../context.ts';
 import { printRefusal } from '../diagnostics.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { readExperiment } from '../experiment.ts';
-import { hubRequests, type HubRequest } from '../hub-requests.ts';
+import { pinAll, pinnedText } from '../hub-lock.ts';
+import { hubRequests, type WantedFromHub } from '../hub-requests.ts';
 
-interface Row extends HubRequest {
-  readonly revision: string | null;
+interface Row {
+  readonly type: 'model' | 'dataset';
+  readonly id: string;
+  readonly part: string;
+  readonly requested: string;
+  readonly revision: string;
   readonly bytes: number;
+  /** That take it; of the experiments that were read. */
+  readonly steps: readonly string[];
 }
 
-const rowsOf = (lock: Lock, requests: readonly HubRequest[]): Row[] => {
-  const asked = requests.map((request): Row => {
-    const entry = findLocked(lock, request);
-    const size = entry?.files.reduce((sum, file) => sum + file.size, 0) ?? 0;
-    return { ...request, revision: entry?.revision ?? null, bytes: size };
+const rowsOf = (lock: Lock, wanted: readonly WantedFromHub[]): Row[] =>
+  lock.entries.map((entry): Row => {
+    const { type, id, requested, part = '', revision, files } = entry;
+    const size = files.reduce((sum, file) => sum + file.size, 0);
+    const steps = wanted
+      .filter((each) => findLocked({ entries: [entry] }, each) !== null)
+      .flatMap((each) => each.steps);
+    return { type, id, part, requested, revision, bytes: size, steps };
   });
-  const others = lock.entries.filter(
-    (entry) => !requests.some((request) => findLocked({ entries: [entry] }, request) !== null),
-  );
-  return [
-    ...asked,
-    ...others.map(({ type, id, requested, revision, files }) => ({
-      type,
-      id,
-      requested,
-      steps: [],
-      revision,
-      bytes: files.reduce((sum, file) => sum + file.size, 0),
-    })),
-  ];
-};
 
 const print = (context: CliContext, rows: readonly Row[], json: boolean): ExitCode => {
   const { stdout } = context;
@@ -54,6 +50,7 @@ const print = (context: CliContext, rows: readonly Row[], json: boolean): ExitCo
     [
       { title: 'what' },
       { title: 'id' },
+      { title: 'part', optional: true },
       { title: 'asked for' },
       { title: 'pinned to' },
       { title: 'size', align: 'right' },
@@ -62,9 +59,10 @@ const print = (context: CliContext, rows: readonly Row[], json: boolean): ExitCo
     rows.map((row) => [
       row.type,
       row.id,
+      row.part,
       row.requested,
-      row.revision?.slice(0, 12) ?? stdout.theme.warning('not pinned'),
-      row.revision === null ? '' : bytes(row.bytes),
+      row.revision.slice(0, 12),
+      bytes(row.bytes),
       row.steps.join(', '),
     ]),
     { head: stdout.theme.dim, width: stdout.columns() },
@@ -100,11 +98,19 @@ export const execute: CommandAction = async (context, args, options) => {
     printRefusal(context, [lock.error]);
     return exitCodes.usage;
   }
-  const requests = hubRequests(experiments);
-  if (flagOption(options, 'update') && requests.length > 0)
-    return context.usage(
-      `${requests.length} revisions would have to be asked for at the hub, and this version of MESA has no hub client`,
-      'use source: path with a downloaded model, such as one in ~/.cache/huggingface',
-    );
-  return print(context, rowsOf(lock.value, requests), flagOption(options, 'json'));
+  const pinned = await pinAll(root, lock.value, experiments, {
+    update: flagOption(options, 'update'),
+    onPinned: (entry, before) => {
+      if (!context.quiet) context.stderr.write(`${pinnedText(entry, before)}\n`);
+    },
+  });
+  if (!pinned.ok) {
+    printRefusal(context, pinned.error);
+    return exitCodes.usage;
+  }
+  return print(
+    context,
+    rowsOf(pinned.value, hubRequests(experiments)),
+    flagOption(options, 'json'),
+  );
 };

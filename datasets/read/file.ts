@@ -30,13 +30,13 @@ export const formatOf = (path: string): FileFormat => {
   );
 };
 
-export const readFile = (
+/** A file of text. Parquet is read by `readFile` alone. */
+export const readTextFile = (
   path: string,
-  format: FileFormat | 'auto',
+  format: Exclude<FileFormat, 'parquet'>,
   header: Header,
 ): SourceRow[] => {
-  const known = format === 'auto' ? formatOf(path) : format;
-  switch (known) {
+  switch (format) {
     case 'jsonl':
       return readJsonl(path);
     case 'json':
@@ -45,11 +45,17 @@ export const readFile = (
       return readCsv(path, ',', header);
     case 'tsv':
       return readCsv(path, '\t', header);
-    case 'parquet':
-      throw new DataError(
-        'E542',
-        `${basename(path)}: Parquet files can't be read yet`,
-        "Convert the file to JSONL, for example with `duckdb -c \"COPY (FROM 'data.parquet') TO 'data.jsonl'\"`.",
-      );
   }
+};
+
+export const readFile = async (
+  path: string,
+  format: FileFormat | 'auto',
+  header: Header,
+): Promise<SourceRow[]> => {
+  const known = format === 'auto' ? formatOf(path) : format;
+  if (known !== 'parquet') return readTextFile(path, known, header);
+  // Its reader is loaded for those who need it.
+  const { readParquet } = await import('./parquet.ts');
+  return readParquet(path);
 };

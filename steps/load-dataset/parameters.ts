@@ -38,7 +38,9 @@ const SOURCE: Readonly<Record<string, JsonSchema>> = {
   split: { type: 'string', description: 'Hub: the split.' },
   revision: {
     type: 'string',
-    description: 'Hub: branch, tag or commit; pinned in mesa.lock.json.',
+    'x-mesa-effect': 'none',
+    description:
+      'Hub: branch, tag or commit (default: main), pinned in mesa.lock.json. What counts is the content it is pinned to.',
   },
   path: {
     anyOf: [
@@ -195,11 +197,22 @@ const originOf = (params: JsonObject): Origin => {
   if (sourceKind(params) === 'inline') {
     return { kind: 'inline', rows: (params['rows'] ?? []) as readonly SourceRow[] };
   }
+  const format = (text(params['file_format']) ?? 'auto') as FileFormat | 'auto';
+  const header = (params['header'] ?? true) as boolean | readonly string[];
+  if (sourceKind(params) === 'hub') {
+    // Which commit and which files is for the lock to say.
+    const [id, config, split] = [
+      text(params['id']) ?? '',
+      text(params['config']),
+      text(params['split']),
+    ];
+    return { kind: 'hub', id, config, split, revision: '', files: [], format, header };
+  }
   return {
     kind: 'file',
     paths: texts(params['path']) ?? [],
-    format: (text(params['file_format']) ?? 'auto') as FileFormat | 'auto',
-    header: (params['header'] ?? true) as boolean | readonly string[],
+    format,
+    header,
   };
 };
 

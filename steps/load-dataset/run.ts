@@ -8,20 +8,9 @@ import { columnsOf, type Row, type SourceRow } from '../../datasets/row.ts';
 import { splitRows } from '../../datasets/split.ts';
 import type { DatasetDocument, DatasetRow } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
+import { placeSource } from './hub.ts';
 import { readRows, writeDocument, writeRows } from '../rows.ts';
-import { sourceKind, sourceOf, splitNames, splitOptions } from './parameters.ts';
-
-const refuseHub = (params: JsonObject): void => {
-  const parts = (params['mix'] ?? [params]) as readonly JsonObject[];
-  for (const part of parts) {
-    if (sourceKind(part) !== 'hub') continue;
-    throw new StepError(
-      'E542',
-      `${String(part['id'])}: datasets of the hub can't be loaded yet`,
-      'Download the file and use `source: file` with its `path`.',
-    );
-  }
-};
+import { sourceOf, splitNames, splitOptions } from './parameters.ts';
 
 /** Identity fields of a dataset made by this step don't count as text that rows can have in common. */
 const withoutIdentity = ({ id: _id, item: _item, ...source }: DatasetRow): SourceRow => source;
@@ -80,9 +69,8 @@ const reportOn = (context: StepContext, counts: readonly string[], loaded: Loade
 
 const load = async (context: StepContext): Promise<void> => {
   const { params } = context;
-  refuseHub(params);
-  const source = await withContamination(context, sourceOf(params));
-  const loaded = loadSource(source);
+  const source = await placeSource(context, await withContamination(context, sourceOf(params)));
+  const loaded = await loadSource(source);
   const names = splitNames(params);
   const outputs =
     names.length === 0

@@ -2,6 +2,7 @@
 
 import { defineStep } from '../../engine/step.ts';
 import { checkParams } from './check.ts';
+import { hubRequests } from './hub-request.ts';
 import { PARAMS, splitNames } from './parameters.ts';
 
 export const loadDataset = defineStep({
@@ -16,6 +17,7 @@ export const loadDataset = defineStep({
       (splits.length === 0 ? ['rows'] : splits).map((name) => [name, 'dataset' as const]),
     );
   },
+  hub: hubRequests,
   check: checkParams,
   weight: 'light',
   run: async (context) => (await import('./run.ts')).run(context),

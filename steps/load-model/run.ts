@@ -2,7 +2,7 @@
 
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StepError, type OutputArtifact, type StepContext } from '../../engine/step.ts';
+import type { OutputArtifact, StepContext } from '../../engine/step.ts';
 import type { ModelDocument } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import {
@@ -18,17 +18,23 @@ import { sha256OfFile } from '../../models/checkpoint/digest.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
 import { asStepErrors } from './errors.ts';
+import { placeModel, type PlacedModel } from './hub.ts';
 
 export const run = async (context: StepContext): Promise<void> =>
   asStepErrors(async () => {
     const { params } = context;
     const output = context.output('model');
-    const model = locate(context, output);
+    const placed = params['source'] === 'hub' ? await placeModel(context) : null;
+    const model = locate(context, output, placed);
     const files = [];
     for (const { name, path } of model.checkpoint.files) {
       context.progress({ unit: 'files', done: files.length, total: null, note: `reading ${name}` });
       // What was made here lies in the artifact already.
-      const known = params['source'] === 'init' ? sha256OfFile(path) : output.reference(name, path);
+      const origin = placed?.origin(path);
+      const known =
+        params['source'] === 'init'
+          ? sha256OfFile(path)
+          : output.reference(name, origin?.path ?? path, origin?.sha256);
       files.push({ name, ...(await known) });
     }
     const tokenizer = text(params, 'tokenizer');
@@ -60,21 +66,14 @@ const text = (params: JsonObject, key: string): string | undefined => {
 const chatTemplate = (tokenizer: LocatedTokenizer, model: LocatedModel): string | null =>
   tokenizer.chatTemplate ?? model.tokenizer.chatTemplate;
 
-const locate = (context: StepContext, output: OutputArtifact): LocatedModel => {
-  const { params } = context;
-  switch (params['source']) {
-    case 'path':
-    case 'file':
-      return locateModel(text(params, 'path') ?? '', text(params, 'file'));
-    case 'init':
-      return initialise(params['config'] as JsonRecord, context.seed, output);
-    default:
-      throw new StepError(
-        'E511',
-        'models cannot be fetched from the hub yet',
-        'download the model and use `source: path`',
-      );
-  }
+const locate = (
+  { params, seed }: StepContext,
+  output: OutputArtifact,
+  placed: PlacedModel | null,
+): LocatedModel => {
+  if (placed !== null) return locateModel(placed.folder, placed.file);
+  if (params['source'] === 'init') return initialise(params['config'] as JsonRecord, seed, output);
+  return locateModel(text(params, 'path') ?? '', text(params, 'file'));
 };
 
 const initialise = (config: JsonRecord, seed: number, output: OutputArtifact): LocatedModel => {

@@ -1,6 +1,7 @@
 // load-model: a model made elsewhere (or random weights from a config) as an artifact. Weights are referenced, not copied.
 
 import { defineStep } from '../../engine/step.ts';
+import { hubRequests } from './hub-request.ts';
 
 export const loadModel = defineStep({
   name: 'load-model',
@@ -18,7 +19,12 @@ export const loadModel = defineStep({
           'hub: a repository of the Hugging Face hub. path (or file): files on this machine. init: random weights from `config`.',
       },
       id: { type: 'string', description: 'The repository on the hub, as `organisation/name`.' },
-      revision: { type: 'string', description: 'Branch, tag or commit on the hub.' },
+      revision: {
+        type: 'string',
+        'x-mesa-effect': 'none',
+        description:
+          'Branch, tag or commit on the hub (default: main), pinned in mesa.lock.json. What counts is the content it is pinned to.',
+      },
       path: {
         type: 'string',
         'x-mesa-path': 'any',
@@ -53,6 +59,7 @@ export const loadModel = defineStep({
   },
   inputs: {},
   outputs: () => ({ model: 'model' }),
+  hub: hubRequests,
   usesSeed: (params) => params['source'] === 'init',
   check: (params) => {
     const source = typeof params['source'] === 'string' ? params['source'] : '';
