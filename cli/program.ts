@@ -32,6 +32,9 @@ mesa <command> --help tells more; the tutorial is docs/tutorial.md
 `;
 
 const footer = `
+Everywhere:
+  -q, --quiet   -v, --verbose   --color auto|always|never   --cwd <folder>   -h, --help   --version
+
 Environment:
   MESA_CACHE_DIR (default .mesa at the project root)  MESA_UI  NO_COLOR  FORCE_COLOR  CI
 
@@ -83,6 +86,13 @@ const argumentTerm = (argument: Argument): string => {
 const bareForce = (argv: readonly string[]): string[] =>
   argv.map((arg) => (arg === '--force' ? '--force=*' : arg));
 
+/** `help rnu` is a mistake to be told of, as `rnu` is; commander would show the whole help. */
+const helpOfUnknown = (argv: string[]): string[] => {
+  const [first, second] = argv;
+  const known = second === undefined || commandTable.some(({ name }) => name === second);
+  return first === 'help' && !known ? argv.slice(1) : argv;
+};
+
 const readGlobals = (options: OptionValues): GlobalOptions => {
   const { color, cwd } = options;
   return {
@@ -104,7 +114,7 @@ const addCommand = (
   const command = program.command(`${spec.name} ${spec.args ?? ''}`.trim(), {
     hidden: spec.hidden ?? false,
   });
-  command.description(spec.summary).helpGroup(spec.group);
+  command.description(spec.summary).helpGroup(spec.group).configureHelp({});
   for (const option of spec.options) command.addOption(makeOption(option));
   addGlobalOptions(command);
   if (spec.examples !== undefined)
@@ -143,6 +153,8 @@ export const parseArguments = (
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
     .configureHelp({
+      // Few and the same for all commands: the footer has them in one line.
+      visibleOptions: () => [],
       subcommandTerm: (command) =>
         `${command.name()} ${command.registeredArguments.map((argument) => argumentTerm(argument)).join(' ')}`.trim(),
     })
@@ -162,7 +174,7 @@ export const parseArguments = (
     return { kind: 'shown' };
   }
   try {
-    program.parse(bareForce(argv), { from: 'user' });
+    program.parse(helpOfUnknown(bareForce(argv)), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     return { kind: error.exitCode === 0 ? 'shown' : 'wrong' };

@@ -20,6 +20,15 @@ const wordsFor = (command: CommandSpec): string => {
   return completes.join(' ');
 };
 
+/** Commands whose arguments are paths, besides the words that are offered. */
+const withFiles = (): string =>
+  visible
+    .filter(
+      ({ completes, args }) => completes === 'experiment' || args?.includes('folder') === true,
+    )
+    .map(({ name }) => name)
+    .join('|');
+
 const bash = (): string => {
   const cases = visible.map((command) => {
     const flags = [...command.options.map(longFlag), ...globalFlags].join(' ');
@@ -49,7 +58,9 @@ ${cases.join('\n')}
   esac
   case "$cur" in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur")) ;;
+    *)
+      COMPREPLY=($(compgen -W "$words" -- "$cur"))
+      case "$command" in ${withFiles()}) COMPREPLY+=($(compgen -f -- "$cur")) ;; esac ;;
   esac
 }
 complete -o filenames -F _mesa mesa
