@@ -7,13 +7,13 @@ import type { Quantized } from './quantized.ts';
 import { readTorchFile, type TorchTensor } from './torch.ts';
 import { CheckpointError } from './error.ts';
 import { isEncoding } from './encoding.ts';
-import { readGgufHeader } from './gguf.ts';
+import { readGgufHeader, type GgufTensor } from './gguf.ts';
 import { findBitsandbytes } from './bitsandbytes.ts';
 import { readDescribed, type DescribedTensor } from './mesa-format.ts';
 import { fromGgufName, fromHubName, ggufArchitectures } from './names.ts';
 import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors.ts';
 import { checkIndex, readIndex } from './sharded.ts';
-import { configFromGguf, type HfConfig } from './gguf-config.ts';
+import { configFromGguf, ropeFactors, type HfConfig } from './gguf-config.ts';
 
 export interface CheckpointFiles {
   readonly format: 'safetensors' | 'gguf' | 'torch' | 'mesa';
@@ -55,6 +55,11 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
   const kvHeads = Number(config['num_key_value_heads'] ?? heads);
   const tensors = new Map<string, StoredTensor>();
   for (const tensor of gguf.tensors.values()) {
+    // Rotary factors: the config says them.
+    if (tensor.name === ropeFactors) continue;
+    const experts = expertsOf(tensor);
+    for (const expert of experts) tensors.set(expert.name, expert);
+    if (experts.length > 0) continue;
     const named = fromGgufName(architecture, tensor.name, { heads, kvHeads });
     if (named === null)
       throw new CheckpointError(file.path, `is unknown to the architecture ${String(name)}`, {
@@ -71,6 +76,26 @@ const openGguf = ({ files }: CheckpointFiles): StoredTensors => {
     });
   }
   return tensors;
+};
+
+const expertLayers: Readonly<Record<string, string>> = { gate: 'w1', down: 'w2', up: 'w3' };
+
+/** Mixtral's experts lie in one tensor [experts, out, in]: one weight each. */
+const expertsOf = ({ name, shape, encoding, data }: GgufTensor): readonly StoredTensor[] => {
+  const match = /^blk\.(\d+)\.ffn_(gate|down|up)_exps\.weight$/.exec(name);
+  const [count = 0, ...matrix] = shape;
+  if (match === null || matrix.length !== 2) return [];
+  const [, layer, part = ''] = match;
+  const bytes = data.bytes / count;
+  return Array.from({ length: count }, (_, expert) => ({
+    name: `model.layers.${layer}.block_sparse_moe.experts.${expert}.${expertLayers[part]}.weight`,
+    storedName: name,
+    shape: matrix,
+    encoding,
+    arrangement: asIs,
+    quantized: null,
+    data: { path: data.path, offset: data.offset + expert * bytes, bytes },
+  }));
 };
 
 const openSafetensors = ({ files, index }: CheckpointFiles, modelType: string): StoredTensors => {

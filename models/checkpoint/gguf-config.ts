@@ -1,6 +1,7 @@
 // A GGUF file's metadata in the keys of Hugging Face's config.json.
 
 import { CheckpointError } from './error.ts';
+import { OpenFiles } from './file.ts';
 import type { GgufFile, GgufValue } from './gguf.ts';
 import { ggufArchitectures } from './names.ts';
 
@@ -93,13 +94,11 @@ export const configFromGguf = (gguf: GgufFile): HfConfig => {
     };
 
   const experts = number('expert_count') ?? 0;
-  if (experts > 0)
-    throw new CheckpointError(path, `has ${experts} experts: not read from GGUF yet`, {
-      hint: 'use the safetensors files of the model',
-    });
   const headDim = number('attention.key_length');
+  const rope = shortest(number('rope.freq_base') ?? 10000);
   return {
     ...common,
+    ...(experts > 0 ? mixtral(gguf, experts, needed('expert_used_count')) : {}),
     hidden_size: hidden,
     intermediate_size: inner,
     num_hidden_layers: layers,
@@ -108,8 +107,8 @@ export const configFromGguf = (gguf: GgufFile): HfConfig => {
     ...(headDim === undefined ? {} : { head_dim: headDim }),
     max_position_embeddings: context,
     rms_norm_eps: shortest(needed('attention.layer_norm_rms_epsilon')),
-    rope_theta: shortest(number('rope.freq_base') ?? 10000),
-    rope_scaling: ropeScaling(gguf, architecture, number),
+    rope_theta: rope,
+    rope_scaling: ropeScaling(gguf, architecture, number, rope),
     attention_bias: has('blk.0.attn_output.bias'),
     mlp_bias: has('blk.0.ffn_down.bias'),
     sliding_window: number('attention.sliding_window') ?? null,
@@ -123,16 +122,72 @@ export const configFromGguf = (gguf: GgufFile): HfConfig => {
   };
 };
 
+/** GGUF knows Mixtral as a llama with experts. */
+const mixtral = (
+  { path, metadata }: GgufFile,
+  experts: number,
+  used: number,
+): Readonly<Record<string, unknown>> => {
+  if (metadata.get('general.architecture') !== 'llama')
+    throw new CheckpointError(path, `has ${experts} experts, which only Mixtral may have here`);
+  return {
+    architectures: ['MixtralForCausalLM'],
+    model_type: 'mixtral',
+    num_local_experts: experts,
+    num_experts_per_tok: used,
+  };
+};
+
+/** Llama 3's rotary scaling comes as a tensor of divisors, one per pair of values of a head. */
+export const ropeFactors = 'rope_freqs.weight';
+
+/** What every Llama 3.1, 3.2 and 3.3 has; only the factor differs (8 or 32). */
+const llama3Scaling = { low_freq_factor: 1, high_freq_factor: 4, original: 8192 } as const;
+
+/**
+ * The divisors are computed from the factor by llama.cpp's converter (convert_hf_to_gguf.py, Llama 3 rope), so the
+ * largest is the factor; computed again they must be the file's, or it is another scaling.
+ */
+const llama3FromFactors = (
+  path: string,
+  factors: Float32Array,
+  theta: number,
+): Readonly<Record<string, unknown>> => {
+  const factor = factors.reduce((a, b) => Math.max(a, b), 0);
+  const { low_freq_factor: low, high_freq_factor: high, original } = llama3Scaling;
+  const wanted = Array.from(factors, (_, i) => {
+    const wavelength = 2 * Math.PI * theta ** (i / factors.length);
+    if (wavelength < original / high) return 1;
+    if (wavelength > original / low) return factor;
+    const smooth = (original / wavelength - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+  });
+  if (!wanted.every((each, i) => Math.abs(each - (factors[i] ?? 0)) <= 1e-4 * each))
+    throw new CheckpointError(path, 'holds rotary factors that are not Llama 3’s', {
+      tensor: ropeFactors,
+      hint: 'use the safetensors files of the model',
+    });
+  return {
+    rope_type: 'llama3',
+    factor: shortest(factor),
+    low_freq_factor: low,
+    high_freq_factor: high,
+    original_max_position_embeddings: original,
+  };
+};
+
 const ropeScaling = (
   { path, metadata, tensors }: GgufFile,
   architecture: string,
   number: (key: string) => number | undefined,
+  theta: number,
 ): Readonly<Record<string, unknown>> | null => {
-  if (tensors.has('rope_freqs.weight'))
-    throw new CheckpointError(path, 'gives rotary factors as a tensor, which MESA cannot apply', {
-      tensor: 'rope_freqs.weight',
-      hint: 'use the safetensors files of the model',
-    });
+  const factors = tensors.get(ropeFactors);
+  if (factors?.encoding === 'F32') {
+    using files = new OpenFiles();
+    const values = new Float32Array(files.read(factors.data).buffer);
+    return llama3FromFactors(path, values, theta);
+  }
   const type = metadata.get(`${architecture}.rope.scaling.type`);
   if (type === undefined || type === 'none') return null;
   const factor = number('rope.scaling.factor');

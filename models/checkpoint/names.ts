@@ -27,6 +27,7 @@ const llamaLayer: LayerNames = {
   ffn_gate: 'mlp.gate_proj',
   ffn_up: 'mlp.up_proj',
   ffn_down: 'mlp.down_proj',
+  ffn_gate_inp: 'block_sparse_moe.gate',
 };
 const llamaTop = {
   token_embd: 'model.embed_tokens',
