@@ -26,6 +26,7 @@ export interface View {
 }
 
 const shownWaiting = 3;
+const settleMs = 1500;
 const borders = 2;
 /** Footer, the blank line above it, and one line that stays free (terminals scroll when the last one is written). */
 const reserved = 3;
@@ -41,6 +42,12 @@ export const panelStep = (state: TuiState, selected: string | null): StepView | 
     null
   );
 };
+
+/** Steps that are over at once would make the box come and go. */
+const isWorthABox = (step: StepView, view: View): boolean =>
+  step.plan.step === view.selected ||
+  step.progress !== null ||
+  view.now - (step.startedAt ?? view.now) > settleMs;
 
 const keys = (columns: number): string =>
   columns >= 90 ? '↑↓ step  l log  w why  ? help  ^C stop' : columns >= 60 ? '? help  ^C stop' : '';
@@ -96,7 +103,12 @@ const listLines = (state: TuiState, view: View, room: number): string[] => {
 
 export const frameOf = (state: TuiState, view: View): Frame => {
   const about = panelStep(state, view.selected);
-  const boxed = view.columns >= 40 && view.rows >= 12 && about !== null && state.finished === null;
+  const boxed =
+    view.columns >= 40 &&
+    view.rows >= 12 &&
+    about !== null &&
+    state.finished === null &&
+    (view.panel !== 'progress' || isWorthABox(about, view));
   const wanted = view.panel === 'log' ? 12 : 6;
   const height = Math.min(wanted, view.rows - reserved - borders - 4);
   const panel = boxed
