@@ -1,7 +1,16 @@
-// `mesa export RUN/STEP[.OUTPUT] FOLDER`: the files of a result, as they are. An adapter is a PEFT folder and a model
-// made by MESA an HF folder already; a form that would need converting is refused, not faked.
+// `mesa export RUN/STEP[.OUTPUT] FOLDER`: the files of a result, as they are. An adapter is a PEFT folder already; a model
+// of safetensors becomes an HF folder by its config.json, which model.json holds. A form that would need converting is
+// refused, not faked.
 
-import { constants, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { bytes, count } from '../../ui/format.ts';
 import { textOption, type CommandAction } from '../context.ts';
@@ -17,12 +26,21 @@ const unfit = (artifact: OpenArtifact, form: string): string | null => {
         ? null
         : `a ${artifact.kind} is no PEFT adapter`;
     case 'hf':
-      return has('config.json') && artifact.names.some((name) => name.endsWith('.safetensors'))
+      return has('model.json') && artifact.names.some((name) => name.endsWith('.safetensors'))
         ? null
-        : `this ${artifact.kind} has no config.json with safetensors beside it`;
+        : `a ${artifact.kind} without safetensors is no HF folder`;
     default:
       return null;
   }
+};
+
+/** config.json of a model, as model.json holds it, where the model has no file of that name. */
+const configOf = (artifact: OpenArtifact): string | null => {
+  if (artifact.names.includes('config.json')) return null;
+  const { config } = JSON.parse(readFileSync(artifact.file('model.json'), 'utf8')) as {
+    readonly config: object;
+  };
+  return `${JSON.stringify(config, null, 2)}\n`;
 };
 
 export const execute: CommandAction = async (context, [text = '', target = ''], options) => {
@@ -47,6 +65,11 @@ export const execute: CommandAction = async (context, [text = '', target = ''], 
     // A copy that shares blocks where the file system can: the cache's own file must stay untouched.
     copyFileSync(artifact.file(name), to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     context.stdout.write(`${path.join(target, name)}\n`);
+  }
+  const config = form === 'hf' ? configOf(artifact) : null;
+  if (config !== null) {
+    writeFileSync(path.join(folder, 'config.json'), config, { flag: 'wx' });
+    context.stdout.write(`${path.join(target, 'config.json')}\n`);
   }
   context.stderr.write(
     `${count(artifact.names.length, 'file')}, ${bytes(output.bytes)}, kind ${output.kind}\n`,
