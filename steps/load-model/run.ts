@@ -15,6 +15,7 @@ import {
 import { openCheckpoint } from '../../models/checkpoint/checkpoint.ts';
 import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
 import { sha256OfFile } from '../../models/checkpoint/digest.ts';
+import { checkFinite } from '../../models/checkpoint/finite.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
 import { asStepErrors } from './errors.ts';
@@ -26,6 +27,11 @@ export const run = async (context: StepContext): Promise<void> =>
     const output = context.output('model');
     const placed = params['source'] === 'hub' ? await placeModel(context) : null;
     const model = locate(context, output, placed);
+    const total = model.tensors.size;
+    checkFinite(model.tensors.values(), (done, name) => {
+      context.signal.throwIfAborted();
+      context.progress({ unit: 'tensors', done, total, note: `checking ${name}` });
+    });
     const files = [];
     for (const { name, path } of model.checkpoint.files) {
       context.progress({ unit: 'files', done: files.length, total: null, note: `reading ${name}` });

@@ -193,3 +193,37 @@ test('one safetensors file with its config beside it', { skip }, async () => {
   for (const name of golden.names) assert.deepEqual(weights.read(name), golden.values(name));
   run.dispose();
 });
+
+test('weights that are no numbers are told by name, in every format', { skip }, async () => {
+  const golden = goldenTensors(sharedPath(`${llama}/model.safetensors`));
+  for (const [value, bits] of [
+    [NaN, 0x7e00],
+    [Infinity, 0x7c00],
+  ] as const)
+    for (const dtype of ['F32', 'F16'] as const) {
+      using folder = temporaryFolder();
+      folder.write('config.json', readFileSync(sharedPath(`${llama}/config.json`)));
+      const bad = 'model.layers.1.mlp.up_proj.weight';
+      const values = (name: string): ArrayBufferView => {
+        const all = golden.values(name);
+        if (dtype === 'F32') {
+          if (name === bad) all[17] = value;
+          return all;
+        }
+        const halves = Uint16Array.from(all, () => 0x3c00);
+        if (name === bad) halves[17] = bits;
+        return halves;
+      };
+      writeSafetensors(
+        join(folder.path, 'model.safetensors'),
+        golden.names.map((name) => ({
+          name,
+          dtype,
+          shape: golden.shape(name),
+          chunks: () => [bytesOf(values(name))],
+        })),
+      );
+      const { message } = await failure(folder.path);
+      assert.match(message, /tensor model\.layers\.1\.mlp\.up_proj\.weight: .*NaN or infinite/);
+    }
+});
