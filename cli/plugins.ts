@@ -18,8 +18,8 @@ const forgetful: ClosureMemory = { get: () => undefined, set: () => undefined };
 
 const memoryIn = (database: Sqlite | null): AnswerMemory => {
   const closures = database === null ? forgetful : closureMemory(database);
-  const { get, set } = database === null ? forgetful : factsIn(database, 'plugin');
-  return { digest: (module) => pluginClosure(codeLayout, module, closures), get, set };
+  const answers = database === null ? forgetful : factsIn(database, 'plugin');
+  return { ...answers, digest: (module) => pluginClosure(codeLayout, module, closures) };
 };
 
 const openExisting = (cacheDir: string): Sqlite | null => {

@@ -49,8 +49,6 @@ export const makeReporter = async (
       return githubReporter(context.stderr, reporter);
     }
     case 'tui': {
-      // Ink's colours follow FORCE_COLOR only; the choice was made for the stream, so it is handed on.
-      process.env['FORCE_COLOR'] = context.stderr.theme.colour ? '1' : '0';
       const { screenReporter } = await import('../ui/tui/screen.ts');
       return screenReporter({
         output: context.stderr,

@@ -144,11 +144,6 @@ export const plainReporter = (output: Output, options: PlainOptions = {}): Repor
           pad(duration(event.durationMs), 7),
           headline(event.result),
         ]);
-        if (event.changedOutput !== undefined)
-          line(event.at, event.step, [
-            word('warning', theme.warning),
-            `other bytes than before, from the same key: ${event.changedOutput}`,
-          ]);
         return;
       case 'step-failed':
         line(event.at, event.step, [

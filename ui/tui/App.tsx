@@ -91,7 +91,7 @@ export const App = (props: AppProps): ReactElement => {
       {state.finished === null ? (
         <Box flexDirection="column">
           <StepList lines={frame.steps} />
-          <TrainPanel lines={frame.panel} />
+          <TrainPanel lines={frame.panel} columns={columns} theme={theme} />
           <Box marginTop={frame.panel.length > 0 ? 0 : 1}>
             <Text wrap="truncate-end">{frame.footer}</Text>
           </Box>

@@ -203,12 +203,6 @@ const apply = (draft: Draft, event: RunEvent): void => {
         result: event.result,
         durationMs: event.durationMs,
       }));
-      if (event.changedOutput !== undefined)
-        draft.settled.push({
-          kind: 'note',
-          tone: 'warning',
-          text: `${event.step}: other bytes than before from the same key: ${event.changedOutput}`,
-        });
       return;
     case 'step-failed':
       if (event.willRetry) {
