@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TEMPLATE_NAMES } from '../../../datasets/prompts/templates.ts';
 import { StepError, type StepDefinition } from '../../../engine/step.ts';
 import type { FormatDocument, PromptRow } from '../../../schemas/artifact.ts';
 import type { JsonObject } from '../../../schemas/json.ts';
@@ -333,4 +334,10 @@ test('parameters that contradict each other are found before a run', () => {
 test('chat and max_length need a model', async () => {
   await fails([QUESTION], { template: 'mcq-text', chat: {} }, /no input `model`/);
   await fails([QUESTION], { template: 'mcq-text', max_length: 10 }, /no input `model`/);
+});
+
+test('the schema names every template there is', () => {
+  const schema = JSON.stringify(format.params['properties']);
+  const names = /"anyOf":\[\{"enum":(\[[^\]]*\])/.exec(schema)?.[1] ?? '[]';
+  assert.deepEqual((JSON.parse(names) as string[]).toSorted(), [...TEMPLATE_NAMES].toSorted());
 });
