@@ -86,7 +86,9 @@ const repeat = async (work: () => Promise<number>): Promise<number> => {
   return median(values);
 };
 
-console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}, median of ${rounds}`);
+console.log(
+  `${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}, median of ${rounds}`,
+);
 
 const run = ['run', 'e.yaml', '--json'];
 const fresh = await repeat(async () => {
@@ -110,7 +112,11 @@ const planned = await repeat(async () => {
   peaks.push(peakMb);
   return ms;
 });
-say('10,000 steps planned', `${planned.toFixed(0)} ms, ${median(peaks).toFixed(0)} MB`, '<= 1500 ms, < 300 MB');
+say(
+  '10,000 steps planned',
+  `${planned.toFixed(0)} ms, ${median(peaks).toFixed(0)} MB`,
+  '<= 1500 ms, < 300 MB',
+);
 rmSync(large, { recursive: true });
 
 const starts = { fresh: [] as number[], resumed: [] as number[] };
@@ -122,4 +128,8 @@ for (let round = 0; round < rounds; round += 1) {
 }
 const [first, next] = [median(starts.fresh), median(starts.resumed)];
 say('first step starts, fresh', `${first.toFixed(0)} ms`, '');
-say('next step starts, after kill -9 at step 500', `${next.toFixed(0)} ms (${(next - first).toFixed(0)} more)`, '<= 300 ms more');
+say(
+  'next step starts, after kill -9 at step 500',
+  `${next.toFixed(0)} ms (${(next - first).toFixed(0)} more)`,
+  '<= 300 ms more',
+);

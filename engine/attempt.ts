@@ -91,7 +91,7 @@ export const runAttempt = async (
     collected.flush();
     const outputs: ProducedOutput[] = [];
     for (const [name, kind] of Object.entries(spec.outputs)) {
-      const written = await seals(join(spec.folder, 'out', name));
+      const written = await seals(join(spec.folder, name));
       const files = [...written, ...(collected.referenced.get(name) ?? [])];
       if (files.length === 0) throw new Error(`the step wrote nothing to its output ${name}`);
       outputs.push({ name, kind, files });

@@ -7,7 +7,7 @@
 //                              ▲                 │
 //                              └───── retry ─────┴──► failed, interrupted ──► what follows is skipped
 
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -698,7 +698,7 @@ export class Coordinator {
     }
     if (step.key !== null) {
       const folder = join(project.checkpointsDir, step.key);
-      this.#removals.push(rm(folder, { recursive: true, force: true }));
+      if (existsSync(folder)) this.#removals.push(rm(folder, { recursive: true, force: true }));
     }
     const observation = step.instance.definition.deterministic?.(step.instance.params) === false;
     const changed = observation || answer.changed === null ? {} : { changedOutput: answer.changed };

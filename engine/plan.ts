@@ -188,7 +188,7 @@ export const planExperiment = async (
     const external = hasExternal ? await externals(project, instance, problems) : NONE;
     const after = afterOf(instance);
     const inputs = new Set(Object.values(instance.inputs).flatMap(namesOf));
-    const unknown = [...inputs].filter((name) => byName.get(name)?.action == null);
+    const unknown = [...inputs].filter((name) => (byName.get(name)?.action ?? null) === null);
     let status: PlannedStatus = { kind: 'depends', on: unknown };
     let [key, fields, action]: [StepKey | null, KeyFields | null, Action | null] = [
       null,

@@ -50,7 +50,7 @@ const inputArtifact = (input: SpecInput): InputArtifact => {
 };
 
 const outputFolder = (spec: StepSpec, name: string): string => {
-  const folder = join(spec.folder, 'out', name);
+  const folder = join(spec.folder, name);
   mkdirSync(folder, { recursive: true });
   return folder;
 };
@@ -140,7 +140,7 @@ export const makeContext = (
     signal,
     threads: spec.threads,
     get scratch() {
-      return folder(join(spec.folder, 'scratch'));
+      return folder(join(spec.folder, '.scratch'));
     },
     get derived() {
       return folder(spec.derived);

@@ -73,14 +73,14 @@ const describe = async (module: string, params: JsonObject | null): Promise<Json
 const captureOutput = (log: (text: string) => void): void => {
   for (const stream of [process.stdout, process.stderr]) {
     let pending = '';
-    stream.write = ((chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
+    stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
       const lines = (pending + Buffer.from(chunk as Uint8Array).toString('utf8')).split('\n');
       pending = lines.pop() ?? '';
       for (const line of lines) log(line);
       const done = rest.find((item) => typeof item === 'function');
       if (done !== undefined) queueMicrotask(done as () => void);
       return true;
-    }) as typeof stream.write;
+    };
   }
 };
 

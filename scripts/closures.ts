@@ -25,7 +25,9 @@ switch (process.argv[2]) {
     if (codeRoot !== packageRoot) write(join(codeRoot, BUILT), builtClosures(codeLayout, registry));
     break;
   case '--check': {
-    const recorded = JSON.parse(readFileSync(recordedPath, 'utf8')) as ReturnType<typeof currentClosures>;
+    const recorded = JSON.parse(readFileSync(recordedPath, 'utf8')) as ReturnType<
+      typeof currentClosures
+    >;
     const problems = changedClosures(recorded, currentClosures(packageRoot, registry));
     for (const problem of problems) console.error(problem);
     process.exitCode = problems.length > 0 ? 1 : 0;

@@ -4,7 +4,16 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -53,7 +62,8 @@ export class Command {
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
       text.stdout += `${line}\n`;
-      if (line.startsWith('{"event"') || line.startsWith('{"at"')) this.events.push(JSON.parse(line) as RunEvent);
+      if (line.startsWith('{"event"') || line.startsWith('{"at"'))
+        this.events.push(JSON.parse(line) as RunEvent);
       this.#wake();
     });
     this.done = once(child, 'close').then((ended) => {
@@ -141,26 +151,32 @@ export class Rig {
   digests(record = this.record()): Readonly<Record<string, string>> {
     return Object.fromEntries(
       record.steps.flatMap((step) =>
-        (step.result?.outputs ?? []).map((output) => [`${step.step}.${output.name}`, output.digest]),
+        (step.result?.outputs ?? []).map((output) => [
+          `${step.step}.${output.name}`,
+          output.digest,
+        ]),
       ),
     );
   }
 
   /** Processes that work in this project's folder, whoever their parent is. */
   processes(): readonly number[] {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-      try {
-        const dead = readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-        return !dead && readlinkSync(`/proc/${pid}/cwd`) === this.root;
-      } catch {
-        return false;
-      }
-    });
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => {
+        try {
+          const dead = readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+          return !dead && readlinkSync(`/proc/${pid}/cwd`) === this.root;
+        } catch {
+          return false;
+        }
+      });
   }
 
   /** Waits until no process works here any more; fails when one stays. */
   async alone(): Promise<void> {
-    for (const end = performance.now() + 10_000; this.processes().length > 0; ) {
+    for (const end = performance.now() + 10_000; this.processes().length > 0;) {
       assert.ok(performance.now() < end, `processes stay: ${this.processes().join(', ')}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -185,7 +201,10 @@ export class Controller {
     this.#server = server;
     server.on('connection', (socket) => {
       socket.on('error', () => undefined);
-      createInterface({ input: socket }).once('line', (line) => {
+      const lines = createInterface({ input: socket });
+      // A step that is killed resets its connection.
+      lines.on('error', () => undefined);
+      lines.once('line', (line) => {
         const { started } = JSON.parse(line) as { started: string };
         this.#waiting.set(started, socket);
         socket.once('close', () => {
@@ -239,7 +258,11 @@ export type Victim = 'coordinator' | 'worker' | 'group';
 
 const childrenOf = (pid: number): readonly number[] => {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map(Number);
   } catch {
     return [];
   }
@@ -264,10 +287,12 @@ export const killUntilDone = async (
       const count = Math.floor(random() * 24);
       const going = await command.until((events) => events.length >= count);
       // And not only at the moments at which something is said.
-      for (let turns = Math.floor(random() * 40); turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+      for (let turns = Math.floor(random() * 40); turns > 0; turns -= 1)
+        await new Promise((resolve) => setImmediate(resolve));
       const choice = random();
       const workers = childrenOf(command.pid);
-      const victim: Victim = choice < 0.4 ? 'coordinator' : choice < 0.7 && workers.length > 0 ? 'worker' : 'group';
+      const victim: Victim =
+        choice < 0.4 ? 'coordinator' : choice < 0.7 && workers.length > 0 ? 'worker' : 'group';
       if (going && command.child.exitCode === null) {
         killed.push(victim);
         if (victim === 'worker') kill(workers[Math.floor(random() * workers.length)] ?? 0);

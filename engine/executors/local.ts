@@ -2,7 +2,13 @@
 // a model gets a process of its own, which ends with it and gives all native memory back.
 
 import type { ToWorker } from '../protocol.ts';
-import type { AttemptListener, AttemptRequest, Executor, Outcome, RunningAttempt } from './executor.ts';
+import type {
+  AttemptListener,
+  AttemptRequest,
+  Executor,
+  Outcome,
+  RunningAttempt,
+} from './executor.ts';
 import { WorkerProcess, type WorkerCommand } from './worker-process.ts';
 
 export interface LocalOptions {
@@ -59,7 +65,11 @@ export class LocalExecutor implements Executor {
           return;
         }
         if (weight === 'light') {
-          worker.listener = { message: () => undefined, output: () => undefined, exit: () => this.#all.delete(worker) };
+          worker.listener = {
+            message: () => undefined,
+            output: () => undefined,
+            exit: () => this.#all.delete(worker),
+          };
           this.#idle.push(worker);
         } else worker.kill();
         finish(message.result);

@@ -1,7 +1,15 @@
 // The keys of built-in steps: `type@version` stands for the recorded modules, and for those alone.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -35,7 +43,11 @@ test('plain while recorded, raw when changed, and the compiled form stands for i
   put('dist/steps/shout/step.js', `import '../../lib/loud.js';`);
   put('dist/lib/loud.js', 'export const loud = 1;');
   const registry: StepRegistry = { names: ['shout'], get: () => ({ ...fake, name: 'shout' }) };
-  const instance = { plugin: null, uses: 'shout', definition: registry.get('shout') } as unknown as StepInstance;
+  const instance = {
+    plugin: null,
+    uses: 'shout',
+    definition: registry.get('shout'),
+  } as unknown as StepInstance;
   const database = openDatabase(join(root, 'c.sqlite'));
   const source = { packageRoot: root, codeRoot: root };
   const compiled = { packageRoot: root, codeRoot: join(root, 'dist') };
@@ -52,10 +64,16 @@ test('plain while recorded, raw when changed, and the compiled form stands for i
   put('lib/loud.ts', 'export const loud: number = 2;');
   assert.match(code(source), /^shout@1\+/);
   assert.equal(code(compiled), 'shout@1', 'what runs is still the old build');
-  assert.deepEqual(changedClosures(JSON.parse(readFileSync(join(root, RECORDED), 'utf8')) as RecordedClosures, currentClosures(root, registry)), [
-    'the modules of shout changed: raise its version where it writes other bytes',
-    'then record them: npm run closures',
-  ]);
+  assert.deepEqual(
+    changedClosures(
+      JSON.parse(readFileSync(join(root, RECORDED), 'utf8')) as RecordedClosures,
+      currentClosures(root, registry),
+    ),
+    [
+      'the modules of shout changed: raise its version where it writes other bytes',
+      'then record them: npm run closures',
+    ],
+  );
   put('dist/lib/loud.js', 'export const loud = 2;');
   assert.match(code(compiled), /^shout@1\+/, 'compiled without --built: its own digest counts');
   record();

@@ -57,9 +57,12 @@ test('when the first is killed, the second does the work', async () => {
   await first.done;
   assert.ok(await second.until((events) => events.some((event) => event.event === 'step-started')));
   // The first one's worker said that it started too; it is gone, and the word goes to the one that lives.
-  for (let over = false; !over; ) {
+  for (let over = false; !over;) {
     await controller.tell('orphan', 'write');
-    over = await Promise.race([second.done.then(() => true), new Promise<boolean>((resolve) => setTimeout(resolve, 50, false))]);
+    over = await Promise.race([
+      second.done.then(() => true),
+      new Promise<boolean>((resolve) => setTimeout(resolve, 50, false)),
+    ]);
     if (!over && second.events.some((event) => event.event === 'step-finished')) break;
   }
   assert.equal((await second.done).code, 0);
@@ -86,8 +89,14 @@ test('two runs of many steps at once do each of them once', async () => {
     return `  ${id}: ${JSON.stringify({ uses: fakeStepModule, ...inputs, with: { text: id, attempts } })}`;
   });
   rig.write('many.yaml', `name: many\nsteps:\n${steps.join('\n')}\n`);
-  const both = await Promise.all([rig.run(['run', 'many.yaml', '--json']), rig.run(['run', 'many.yaml', '--json'])]);
-  assert.deepEqual(both.map(({ code }) => code), [0, 0]);
+  const both = await Promise.all([
+    rig.run(['run', 'many.yaml', '--json']),
+    rig.run(['run', 'many.yaml', '--json']),
+  ]);
+  assert.deepEqual(
+    both.map(({ code }) => code),
+    [0, 0],
+  );
   const done = readFileSync(attempts, 'utf8').trim().split('\n').sort();
   assert.deepEqual(done, ids.toSorted());
 });
@@ -95,7 +104,8 @@ test('two runs of many steps at once do each of them once', async () => {
 test('a lease is exclusive while its coordinator lives, and free the moment it ends', () => {
   const hand = new Hand();
   const { database, liveDir } = hand.project;
-  const acquire = (leases: Leases, key: string) => write(database, () => leases.acquire(asKey(key)));
+  const acquire = (leases: Leases, key: string) =>
+    write(database, () => leases.acquire(asKey(key)));
   const [one, two] = [new Leases(database, liveDir, 'run1'), new Leases(database, liveDir, 'run2')];
   assert.deepEqual(acquire(one, 'k'), { kind: 'taken' });
   assert.deepEqual(acquire(one, 'k'), { kind: 'taken' }, 'one’s own lease is no obstacle');

@@ -17,7 +17,10 @@ const base: KeyFields = {
   seed: 1,
   numerics: { runtime: 'onnxruntime', device: 'cpu', arch: 'x64' },
 };
-const params = (change: object): KeyFields => ({ ...base, params: { ...(base.params as object), ...change } });
+const params = (change: object): KeyFields => ({
+  ...base,
+  params: { ...(base.params as object), ...change },
+});
 const texts = (after: KeyFields): readonly string[] => explain(base, after).map(({ text }) => text);
 
 test('every kind of difference has its words', () => {
@@ -25,18 +28,28 @@ test('every kind of difference has its words', () => {
   assert.deepEqual(texts(params({ r: 16 })), ['r 8 → 16']);
   assert.deepEqual(texts(params({ sample: { n: 5, seed: 3 } })), ['sample.seed 3 is new']);
   assert.deepEqual(texts(params({ path: ['train.jsonl', two] })), ['file train.jsonl changed']);
-  assert.deepEqual(texts(params({ path: ['other.jsonl', one] })), ['path train.jsonl → other.jsonl']);
+  assert.deepEqual(texts(params({ path: ['other.jsonl', one] })), [
+    'path train.jsonl → other.jsonl',
+  ]);
   assert.deepEqual(texts(params({ targets: ['q', 'k'] })), ['targets[1] v → k']);
   assert.deepEqual(texts({ ...base, code: 'lora-train@2' }), ['code lora-train@1 → lora-train@2']);
-  assert.deepEqual(texts({ ...base, inputs: [['data', null, 'prompts', two]] }), ['input data changed']);
+  assert.deepEqual(texts({ ...base, inputs: [['data', null, 'prompts', two]] }), [
+    'input data changed',
+  ]);
   assert.deepEqual(texts({ ...base, inputs: [] }), ['input data is gone']);
   assert.deepEqual(texts({ ...base, seed: 2 }), ['seed 1 → 2']);
-  assert.deepEqual(texts({ ...base, numerics: { runtime: 'onnxruntime', device: 'webgpu', arch: 'x64' } }), [
-    'numerics onnxruntime cpu x64 → onnxruntime webgpu x64',
-  ]);
+  assert.deepEqual(
+    texts({ ...base, numerics: { runtime: 'onnxruntime', device: 'webgpu', arch: 'x64' } }),
+    ['numerics onnxruntime cpu x64 → onnxruntime webgpu x64'],
+  );
 });
 
-const history = (step: string, fields: KeyFields): History => ({ step, fields, durationMs: 1, peakBytes: null });
+const history = (step: string, fields: KeyFields): History => ({
+  step,
+  fields,
+  durationMs: 1,
+  peakBytes: null,
+});
 
 test('the nearest earlier result is the one with the fewest differences', () => {
   const far = history('adapter', { ...params({ r: 4, sample: { n: 9 } }), seed: 9 });

@@ -19,15 +19,23 @@ after(async () => {
 });
 
 const write = (name: string, steps: Readonly<Record<string, object>>): string => {
-  const lines = Object.entries(steps).map(([id, body]) => `  ${id}: ${JSON.stringify({ uses: fakeStepModule, ...body })}`);
+  const lines = Object.entries(steps).map(
+    ([id, body]) => `  ${id}: ${JSON.stringify({ uses: fakeStepModule, ...body })}`,
+  );
   rig.write(`${name}.yaml`, `name: ${name}\nsteps:\n${lines.join('\n')}\n`);
   return `${name}.yaml`;
 };
-const has = (event: RunEvent['event']) => (events: readonly RunEvent[]): boolean => events.some((each) => each.event === event);
+const has =
+  (event: RunEvent['event']) =>
+  (events: readonly RunEvent[]): boolean =>
+    events.some((each) => each.event === event);
 
 test('the first Ctrl-C asks running steps to stop, and the same command goes on from what they kept', async () => {
   const rows = 500;
-  const file = write('once', { counting: { with: { text: 'counting', rows } }, later: { inputs: { in: ['counting'] } } });
+  const file = write('once', {
+    counting: { with: { text: 'counting', rows } },
+    later: { inputs: { in: ['counting'] } },
+  });
   const command = rig.start(['run', file, '--json']);
   assert.ok(await command.until(has('checkpoint-saved')));
   command.kill('SIGINT');
@@ -81,7 +89,10 @@ test('SIGTERM stops like Ctrl-C and exits 143', async () => {
 
 test('a step that ends while it is asked to stop has ended: its result counts', async () => {
   const hand = new Hand();
-  const plan = await hand.plan({ ending: { params: { text: 'ending', control: controller.path } }, never: { in: ['ending'] } });
+  const plan = await hand.plan({
+    ending: { params: { text: 'ending', control: controller.path } },
+    never: { in: ['ending'] },
+  });
   const handle = hand.start(plan);
   await controller.tell('ending', 'write');
   // The word is on its way; the stop comes after it.
@@ -90,23 +101,40 @@ test('a step that ends while it is asked to stop has ended: its result counts', 
   assert.equal(record.status, 'interrupted');
   const state = states(record)['ending'];
   assert.ok(state === 'ran' || state === 'interrupted');
-  if (state === 'ran') assert.equal((await hand.plan({ ending: { params: { text: 'ending' } } })).steps[0]?.planned.status.kind, 'fresh');
+  if (state === 'ran')
+    assert.equal(
+      (await hand.plan({ ending: { params: { text: 'ending' } } })).steps[0]?.planned.status.kind,
+      'fresh',
+    );
   hand.dispose();
 });
 
 test('kill -9 of the coordinator takes its workers along, blocked or not, and leaves no lease that blocks', async () => {
-  const steps = { blocked: { with: { text: 'blocked', act: 'block' } }, hanging: { with: { text: 'hanging', act: 'hang' } } };
+  const steps = {
+    blocked: { with: { text: 'blocked', act: 'block' } },
+    hanging: { with: { text: 'hanging', act: 'hang' } },
+  };
   const command = rig.start(['run', write('killed', steps), '--json']);
-  assert.ok(await command.until((events) => events.filter((event) => event.event === 'step-log').length === 2));
+  assert.ok(
+    await command.until(
+      (events) => events.filter((event) => event.event === 'step-log').length === 2,
+    ),
+  );
   command.kill('SIGKILL');
   await command.done;
   await rig.alone();
   const killed = rig.record();
   assert.equal(killed.status, 'killed');
   assert.deepEqual(states(killed), { blocked: 'interrupted', hanging: 'interrupted' });
-  const file = write('killed', { blocked: { with: { text: 'blocked' } }, hanging: { with: { text: 'hanging' } } });
+  const file = write('killed', {
+    blocked: { with: { text: 'blocked' } },
+    hanging: { with: { text: 'hanging' } },
+  });
   const again = rig.start(['run', file, '--json']);
   assert.equal((await again.done).code, 0);
-  assert.equal(again.events.some((event) => event.event === 'step-waiting'), false);
+  assert.equal(
+    again.events.some((event) => event.event === 'step-waiting'),
+    false,
+  );
   assert.deepEqual(readdirSync(rig.path('.mesa', 'attempts')), []);
 });

@@ -13,10 +13,14 @@ const canonical = fc.letrec<{ value: Canonical }>((tie) => ({
     { maxDepth: 3 },
     fc.constant(null),
     fc.boolean(),
-    fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (number === 0 ? 0 : number)),
+    fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .map((number) => (number === 0 ? 0 : number)),
     fc.string({ unit: 'binary' }),
     // Lone surrogates have no UTF-8.
-    fc.array(fc.integer({ min: 0xd7ff, max: 0xe000 }), { maxLength: 3 }).map((codes) => String.fromCharCode(...codes)),
+    fc
+      .array(fc.integer({ min: 0xd7ff, max: 0xe000 }), { maxLength: 3 })
+      .map((codes) => String.fromCharCode(...codes)),
     fc.array(tie('value'), { maxLength: 4 }),
     fc.dictionary(fc.string(), tie('value'), { maxKeys: 4, noNullPrototype: true }),
   ),
@@ -45,7 +49,11 @@ test('the order of keys in an object does not matter', () => {
   const reversed = (value: Canonical): Canonical => {
     if (typeof value !== 'object' || value === null) return value;
     if (Array.isArray(value)) return (value as readonly Canonical[]).map(reversed);
-    return Object.fromEntries(Object.entries(value).reverse().map(([name, item]) => [name, reversed(item as Canonical)]));
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([name, item]) => [name, reversed(item)]),
+    );
   };
   fc.assert(
     fc.property(canonical, (value) => {
@@ -56,8 +64,14 @@ test('the order of keys in an object does not matter', () => {
 
 test('neighbours that naive encodings confuse are told apart', () => {
   const confusable: readonly (readonly [Canonical, Canonical])[] = [
-    [['ab', 'c'], ['a', 'bc']],
-    [[['a'], 'b'], ['a', ['b']]],
+    [
+      ['ab', 'c'],
+      ['a', 'bc'],
+    ],
+    [
+      [['a'], 'b'],
+      ['a', ['b']],
+    ],
     [[], [[]]],
     [{}, []],
     ['1', 1],
@@ -69,44 +83,59 @@ test('neighbours that naive encodings confuse are told apart', () => {
     ['é', 'e\u0301'],
     [1e21, '1e21'],
   ];
-  for (const [a, b] of confusable) assert.notEqual(encodeCanonical('t', a), encodeCanonical('t', b));
+  for (const [a, b] of confusable)
+    assert.notEqual(encodeCanonical('t', a), encodeCanonical('t', b));
   assert.notEqual(encodeCanonical('a', 'b'), encodeCanonical('ab', ''));
   assert.equal(encodeCanonical('t', -0), encodeCanonical('t', 0));
   assert.throws(() => encodeCanonical('t', Number.NaN));
 });
 
 const digest = fc.stringMatching(/^[0-9a-f]{64}$/).map(asDigest);
-const fields: fc.Arbitrary<KeyFields> = fc.record({
-  schema: fc.constant<1>(1),
-  step: fc.constantFrom('lora-train', 'generate'),
-  code: fc.constantFrom('a@1', 'a@2', 'plugin:00'),
-  params: canonical,
-  inputs: fc.array(
-    fc.tuple(
-      fc.constantFrom<string>('data', 'model'),
-      fc.constantFrom<string | null>('r=8', 'r=16', null),
-      fc.constantFrom('dataset' as const, 'model' as const),
-      digest,
+const fields: fc.Arbitrary<KeyFields> = fc.record(
+  {
+    schema: fc.constant<1>(1),
+    step: fc.constantFrom('lora-train', 'generate'),
+    code: fc.constantFrom('a@1', 'a@2', 'plugin:00'),
+    params: canonical,
+    inputs: fc.array(
+      fc.tuple(
+        fc.constantFrom<string>('data', 'model'),
+        fc.constantFrom<string | null>('r=8', 'r=16', null),
+        fc.constantFrom('dataset' as const, 'model' as const),
+        digest,
+      ),
+      { maxLength: 3 },
     ),
-    { maxLength: 3 },
-  ),
-  seed: fc.option(fc.integer()),
-  numerics: fc.option(
-    fc.record({
-      runtime: fc.constantFrom('onnxruntime', 'other'),
-      device: fc.constantFrom('cpu', 'webgpu'),
-      arch: fc.constantFrom('x64', 'arm64'),
-    }, { noNullPrototype: true }),
-  ),
-}, { noNullPrototype: true });
+    seed: fc.option(fc.integer()),
+    numerics: fc.option(
+      fc.record(
+        {
+          runtime: fc.constantFrom('onnxruntime', 'other'),
+          device: fc.constantFrom('cpu', 'webgpu'),
+          arch: fc.constantFrom('x64', 'arm64'),
+        },
+        { noNullPrototype: true },
+      ),
+    ),
+  },
+  { noNullPrototype: true },
+);
 
 test('the key changes exactly when a key field does', () => {
   fc.assert(
-    fc.property(fields, fields, fc.subarray(['step', 'code', 'params', 'inputs', 'seed', 'numerics'] as const), (a, b, names) => {
-      const mixed: KeyFields = { ...a, ...Object.fromEntries(names.map((name) => [name, b[name]])) };
-      const same = names.every((name) => sameValue(a[name] as Canonical, b[name] as Canonical));
-      assert.equal(stepKey(mixed) === stepKey(a), same);
-    }),
+    fc.property(
+      fields,
+      fields,
+      fc.subarray(['step', 'code', 'params', 'inputs', 'seed', 'numerics'] as const),
+      (a, b, names) => {
+        const mixed: KeyFields = {
+          ...a,
+          ...Object.fromEntries(names.map((name) => [name, b[name]])),
+        };
+        const same = names.every((name) => sameValue(a[name] as Canonical, b[name] as Canonical));
+        assert.equal(stepKey(mixed) === stepKey(a), same);
+      },
+    ),
     { numRuns: 1000 },
   );
 });
@@ -115,9 +144,12 @@ test('the codeless key differs from the key only in not seeing the code', () => 
   fc.assert(
     fc.property(fields, fields, (a, b) => {
       assert.equal(codelessKey({ ...a, code: b.code }), codelessKey(a));
-      const [keyless, withCode] = [codelessKey(a) === codelessKey(b), stepKey(a) === stepKey({ ...b, code: a.code })];
+      const [keyless, withCode] = [
+        codelessKey(a) === codelessKey(b),
+        stepKey(a) === stepKey({ ...b, code: a.code }),
+      ];
       assert.equal(keyless, withCode);
-      assert.notEqual(codelessKey(a) as string, stepKey(a) as string);
+      assert.notEqual(codelessKey(a), stepKey(a));
     }),
   );
 });
@@ -141,7 +173,10 @@ const schema: JsonObject = {
     r: { type: 'integer' },
     save_steps: { type: 'integer', 'x-mesa-effect': 'none' },
     path: { type: 'string', 'x-mesa-path': 'file' },
-    globs: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }], 'x-mesa-path': 'glob' },
+    globs: {
+      anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+      'x-mesa-path': 'glob',
+    },
     mix: {
       type: 'array',
       items: {
@@ -160,7 +195,8 @@ const schema: JsonObject = {
     },
   },
 };
-const keyed = (params: Json): Canonical => keyParams(schema, params as JsonObject, (path, mode) => [mode, path.length]);
+const keyed = (params: Json): Canonical =>
+  keyParams(schema, params as JsonObject, (path, mode) => [mode, path.length]);
 
 test('parameters without effect are left out, at any depth', () => {
   assert.deepEqual(keyed({ r: 8, save_steps: 5 }), { r: 8 });
@@ -170,7 +206,12 @@ test('parameters without effect are left out, at any depth', () => {
 test('paths are replaced by what they point to, alone, in lists, and inside branches', () => {
   assert.deepEqual(keyed({ path: '/abc' }), { path: ['file', 4] });
   assert.deepEqual(keyed({ globs: '/a*' }), { globs: ['glob', 3] });
-  assert.deepEqual(keyed({ globs: ['/a', '/bc'] }), { globs: [['glob', 2], ['glob', 3]] });
+  assert.deepEqual(keyed({ globs: ['/a', '/bc'] }), {
+    globs: [
+      ['glob', 2],
+      ['glob', 3],
+    ],
+  });
   assert.deepEqual(keyed({ metric: { lexicon: '/x' } }), { metric: { lexicon: ['file', 2] } });
   assert.deepEqual(keyed({ metric: 'f1' }), { metric: 'f1' });
 });

@@ -41,7 +41,7 @@ test(`${KILLS} kills at random moments end in the same artifacts`, async (t) => 
   const seed = Number(process.env['MESA_TEST_SEED'] ?? 1);
   const random = seeded(seed);
   const counts = { coordinator: 0, worker: 0, group: 0 };
-  for (let left = KILLS; left > 0; ) {
+  for (let left = KILLS; left > 0;) {
     const rig = new Rig();
     rig.write('e.yaml', experiment);
     const killed = await killUntilDone(rig, 'e.yaml', left, random);
@@ -52,11 +52,22 @@ test(`${KILLS} kills at random moments end in the same artifacts`, async (t) => 
     const project = unwrap(openProject({ root: rig.root }));
     assert.deepEqual((await verifyCache(project)).damaged, []);
     for (const table of ['leases', 'workers', 'coordinators'])
-      assert.deepEqual(project.database.prepare(`SELECT * FROM ${table}`).all(), [], `${table} after all runs ended`);
+      assert.deepEqual(
+        project.database.prepare(`SELECT * FROM ${table}`).all(),
+        [],
+        `${table} after all runs ended`,
+      );
     project.close();
     assert.deepEqual(readdirSync(rig.path('.mesa', 'attempts')), []);
-    assert.deepEqual(existsSync(rig.path('.mesa', 'checkpoints')) ? readdirSync(rig.path('.mesa', 'checkpoints')) : [], []);
+    assert.deepEqual(
+      existsSync(rig.path('.mesa', 'checkpoints'))
+        ? readdirSync(rig.path('.mesa', 'checkpoints'))
+        : [],
+      [],
+    );
     await rig.dispose();
   }
-  t.diagnostic(`killed ${counts.coordinator} coordinators, ${counts.worker} workers, ${counts.group} groups (seed ${seed})`);
+  t.diagnostic(
+    `killed ${counts.coordinator} coordinators, ${counts.worker} workers, ${counts.group} groups (seed ${seed})`,
+  );
 });

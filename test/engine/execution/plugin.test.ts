@@ -40,8 +40,15 @@ test('specifiers of every form, types left out', () => {
     await import(\`./\${name}.ts\`);
   `;
   assert.deepEqual(specifiersOf(text), [
-    './a.ts', './lazy.ts', './old.cjs', './several-lines.ts', './side-effect.js', './star.ts', './table.json',
-    '@scope/pkg/deep.js', 'node:fs',
+    './a.ts',
+    './lazy.ts',
+    './old.cjs',
+    './several-lines.ts',
+    './side-effect.js',
+    './star.ts',
+    './table.json',
+    '@scope/pkg/deep.js',
+    'node:fs',
   ]);
 });
 
@@ -51,12 +58,18 @@ test('the closure changes with any module or package version in it, and with not
   put('node_modules/dep/package.json', '{"version":"1.0.0"}');
   put('lib.ts', `import { y } from './outside/engine.ts'; import './main.ts'; export const z = y;`);
   put('data.json', '{}');
-  const main = put('main.ts', `import { z } from './lib.ts'; import dep from 'dep/sub'; new URL('./data.json', import.meta.url);`);
+  const main = put(
+    'main.ts',
+    `import { z } from './lib.ts'; import dep from 'dep/sub'; new URL('./data.json', import.meta.url);`,
+  );
   const digest = (): string => moduleClosure(main, options).digest;
   const first = digest();
   const closure = moduleClosure(main, options);
   assert.deepEqual(closure.packages, ['dep@1.0.0']);
-  assert.deepEqual(closure.files.map((path) => path.slice(folder.length + 1)), ['main.ts', 'data.json', 'lib.ts']);
+  assert.deepEqual(
+    closure.files.map((path) => path.slice(folder.length + 1)),
+    ['main.ts', 'data.json', 'lib.ts'],
+  );
   put('outside/engine.ts', 'export const x = 2;');
   put('unrelated.ts', '');
   assert.equal(digest(), first);
@@ -94,7 +107,10 @@ test('a plugin runs, is cached, and runs again when a module of it changes', asy
   const rig = new Rig();
   rig.write('shout.ts', plugin('v1'));
   rig.write('suffix.ts', `export const suffix = '!';`);
-  rig.write('e.yaml', 'name: e\nsteps:\n  a: { uses: ./shout.ts, with: { text: hi } }\n  b: { uses: ./shout.ts, inputs: { in: a }, with: { text: ho } }\n');
+  rig.write(
+    'e.yaml',
+    'name: e\nsteps:\n  a: { uses: ./shout.ts, with: { text: hi } }\n  b: { uses: ./shout.ts, inputs: { in: a }, with: { text: ho } }\n',
+  );
   const first = await rig.run(['run', 'e.yaml', '--json']);
   assert.equal(first.code, 0, first.stderr);
   assert.match(first.stdout, /printed by v1/);
@@ -102,10 +118,17 @@ test('a plugin runs, is cached, and runs again when a module of it changes', asy
   assert.ok(stdout !== '');
   assert.equal(readFileSync(rig.path('exported', 'text'), 'utf8'), 'HI!HO!');
   const second = await rig.run(['run', 'e.yaml', '--json']);
-  assert.deepEqual(rig.record().steps.map((step) => step.state), ['cached', 'cached'], second.stderr);
+  assert.deepEqual(
+    rig.record().steps.map((step) => step.state),
+    ['cached', 'cached'],
+    second.stderr,
+  );
   rig.write('suffix.ts', `export const suffix = '?';`);
   await rig.run(['run', 'e.yaml', '--json']);
-  assert.deepEqual(rig.record().steps.map((step) => step.state), ['ran', 'ran']);
+  assert.deepEqual(
+    rig.record().steps.map((step) => step.state),
+    ['ran', 'ran'],
+  );
   const [planned] = rig.record().steps;
   assert.ok(planned?.planned.kind === 'stale');
   assert.match(planned.planned.reason, /^code plugin:/);

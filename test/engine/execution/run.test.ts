@@ -8,7 +8,15 @@ import { explainStep } from '../../../engine/why.ts';
 import { readEvents, readRun, logPath } from '../../../engine/run-store.ts';
 import type { RunEvent } from '../../../schemas/event.ts';
 import { heavy, step as fake } from './support/fake-step.ts';
-import { digests, Hand, name, states, unwrap, type Finished, type HandStep } from './support/hand.ts';
+import {
+  digests,
+  Hand,
+  name,
+  states,
+  unwrap,
+  type Finished,
+  type HandStep,
+} from './support/hand.ts';
 
 let hand: Hand;
 before(() => {
@@ -18,12 +26,18 @@ after(() => {
   hand.dispose();
 });
 
-const statusOf = async (steps: Readonly<Record<string, HandStep>>, step: string): Promise<string> => {
+const statusOf = async (
+  steps: Readonly<Record<string, HandStep>>,
+  step: string,
+): Promise<string> => {
   const status = (await hand.plan(steps)).byName.get(name(step))?.planned.status;
   if (status?.kind === 'depends') return `depends ${status.on.join(' ')}`;
   return status?.kind === 'stale' ? `stale: ${status.reason}` : (status?.kind ?? 'absent');
 };
-const eventsOf = <E extends RunEvent['event']>(finished: Finished, event: E): readonly Extract<RunEvent, { event: E }>[] =>
+const eventsOf = <E extends RunEvent['event']>(
+  finished: Finished,
+  event: E,
+): readonly Extract<RunEvent, { event: E }>[] =>
   finished.events.filter((each): each is Extract<RunEvent, { event: E }> => each.event === event);
 const textOf = async (finished: Finished, step: string): Promise<string> => {
   const artifact = unwrap(await readArtifact(hand.project, finished.record.run, step, null));
@@ -44,18 +58,29 @@ describe('planning', () => {
     assert.equal(await statusOf(steps('y'), 'plan-a'), 'stale: text x → y');
     const plan = await hand.plan(steps('y'));
     const why = explainStep(plan, name('plan-a'));
-    assert.deepEqual(why?.differences.map(({ field }) => field), ['params.text']);
-    assert.ok((plan.byName.get(name('plan-b'))?.planned.expectedMs ?? 0) > 0, 'the estimate comes from history');
+    assert.deepEqual(
+      why?.differences.map(({ field }) => field),
+      ['params.text'],
+    );
+    assert.ok(
+      (plan.byName.get(name('plan-b'))?.planned.expectedMs ?? 0) > 0,
+      'the estimate comes from history',
+    );
   });
 
   test('a renamed step keeps its result; a parameter without effect does not matter', async () => {
     await hand.run({ original: { params: { text: 'renamed' } } });
     assert.equal(await statusOf({ renamed: { params: { text: 'renamed' } } }, 'renamed'), 'fresh');
-    assert.equal(await statusOf({ other: { params: { text: 'renamed', attempts: '/dev/null' } } }, 'other'), 'fresh');
+    assert.equal(
+      await statusOf({ other: { params: { text: 'renamed', attempts: '/dev/null' } } }, 'other'),
+      'fresh',
+    );
   });
 
   test('the seed counts only where it is used', async () => {
-    const steps = (seed: number, seeded: boolean): Record<string, HandStep> => ({ seed: { seed, params: { seeded } } });
+    const steps = (seed: number, seeded: boolean): Record<string, HandStep> => ({
+      seed: { seed, params: { seeded } },
+    });
     await hand.run(steps(1, false));
     await hand.run(steps(1, true));
     assert.equal(await statusOf(steps(2, false), 'seed'), 'fresh');
@@ -72,7 +97,10 @@ describe('planning', () => {
     assert.equal(await statusOf(steps, 'file-step'), 'stale: file data.txt changed');
     writeFileSync(file, 'one');
     assert.equal(await statusOf(steps, 'file-step'), 'fresh');
-    await assert.rejects(hand.plan({ gone: { params: { file: hand.path('no.txt') } } }), /E401.*no\.txt does not exist/s);
+    await assert.rejects(
+      hand.plan({ gone: { params: { file: hand.path('no.txt') } } }),
+      /E401.*no\.txt does not exist/s,
+    );
   });
 
   test('what a selection leaves out has to be in the cache', async () => {
@@ -89,8 +117,14 @@ describe('planning', () => {
     const first = await hand.run({ source: { params: { text: 'from before' } } });
     const second = await hand.run({ taker: { in: [`run:${first.record.run}/source`] } });
     assert.equal(await textOf(second, 'taker'), 'taker<from before>');
-    await assert.rejects(hand.plan({ bad: { in: ['run:zzzz/source'] } }), /E402.*there is no run zzzz/s);
-    await assert.rejects(hand.plan({ bad: { in: [`run:${first.record.run}/nope`] } }), /has no step nope/);
+    await assert.rejects(
+      hand.plan({ bad: { in: ['run:zzzz/source'] } }),
+      /E402.*there is no run zzzz/s,
+    );
+    await assert.rejects(
+      hand.plan({ bad: { in: [`run:${first.record.run}/nope`] } }),
+      /has no step nope/,
+    );
   });
 });
 
@@ -101,7 +135,11 @@ describe('running', () => {
     assert.deepEqual(states(first.record), { 'run-a': 'ran', 'run-b': 'ran', 'run-c': 'ran' });
     assert.equal(await textOf(first, 'run-c'), 'run-cx<run-b>y<run-a>');
     const second = await hand.run(steps);
-    assert.deepEqual(states(second.record), { 'run-a': 'cached', 'run-b': 'cached', 'run-c': 'cached' });
+    assert.deepEqual(states(second.record), {
+      'run-a': 'cached',
+      'run-b': 'cached',
+      'run-c': 'cached',
+    });
     assert.deepEqual(digests(second.record), digests(first.record));
     const [hit] = eventsOf(second, 'step-cached');
     assert.equal(hit?.made.run, first.record.run);
@@ -134,8 +172,13 @@ describe('running', () => {
     const [warning, ...more] = eventsOf(again, 'warning');
     assert.match(warning?.diagnostic.message ?? '', /forced gave other bytes .*out\/text/);
     assert.deepEqual(more, []);
-    const changed = eventsOf(again, 'step-finished').filter((event) => event.changedOutput !== undefined);
-    assert.deepEqual(changed.map(({ step }) => step), ['forced']);
+    const changed = eventsOf(again, 'step-finished').filter(
+      (event) => event.changedOutput !== undefined,
+    );
+    assert.deepEqual(
+      changed.map(({ step }) => step),
+      ['forced'],
+    );
   });
 
   test('an observation stands until forced, and may then differ without a warning', async () => {
@@ -159,17 +202,26 @@ describe('running', () => {
   test('--accept code takes a result of other code, and says which', async () => {
     const version = (number: number): HandStep => ({ definition: { ...fake, version: number } });
     await hand.run({ accepted: version(1) });
-    assert.equal(await statusOf({ accepted: version(2) }, 'accepted'), 'stale: code fake@1 → fake@2');
+    assert.equal(
+      await statusOf({ accepted: version(2) }, 'accepted'),
+      'stale: code fake@1 → fake@2',
+    );
     const run = await hand.run({ accepted: version(2) }, { acceptCode: new Set(['accepted']) });
     assert.deepEqual(states(run.record), { accepted: 'cached' });
     assert.equal(run.record.steps[0]?.made?.acceptedCode, 'fake@1');
-    assert.equal(await statusOf({ accepted: version(2) }, 'accepted'), 'fresh', 'once accepted, it stands');
+    assert.equal(
+      await statusOf({ accepted: version(2) }, 'accepted'),
+      'fresh',
+      'once accepted, it stands',
+    );
   });
 
   test('--strict-numerics takes no result of another numerics class', async () => {
     const steps = { numeric: { params: { device: 'cpu' } } };
     await hand.run(steps);
-    hand.project.database.prepare("UPDATE actions SET numerics = 'onnxruntime 0.0.1 cpu' WHERE id = 'numeric'").run();
+    hand.project.database
+      .prepare("UPDATE actions SET numerics = 'onnxruntime 0.0.1 cpu' WHERE id = 'numeric'")
+      .run();
     const loose = await hand.run(steps);
     assert.deepEqual(states(loose.record), { numeric: 'cached' });
     assert.equal(loose.record.steps[0]?.made?.numericsClass, 'onnxruntime 0.0.1 cpu');
@@ -199,12 +251,18 @@ describe('running', () => {
   });
 
   test('the record can be made again from the events', async () => {
-    const { record } = await hand.run({ 'rec-a': {}, 'rec-b': { in: ['rec-a'], params: { act: 'fail' } }, 'rec-c': { in: ['rec-b'] } });
+    const { record } = await hand.run({
+      'rec-a': {},
+      'rec-b': { in: ['rec-a'], params: { act: 'fail' } },
+      'rec-c': { in: ['rec-b'] },
+    });
     const { runsDir } = hand.project;
     assert.deepEqual(readRun(runsDir, record.run), record);
     assert.deepEqual(readRun(runsDir, 'last'), record);
     const { recordOf } = await import('../../../engine/record.ts');
-    const initial = JSON.parse(readFileSync(hand.path('runs', record.run, 'run.json'), 'utf8')) as typeof record;
+    const initial = JSON.parse(
+      readFileSync(hand.path('runs', record.run, 'run.json'), 'utf8'),
+    ) as typeof record;
     assert.deepEqual(recordOf(initial, readEvents(runsDir, record.run)), record);
     assert.equal(readRun(runsDir, '../x'), null);
   });
@@ -212,13 +270,28 @@ describe('running', () => {
 
 describe('failing', () => {
   test('a foreseen failure: code, hint, log; what follows is skipped', async () => {
-    const failed = await hand.run({ 'f-a': { params: { act: 'fail' } }, 'f-b': { in: ['f-a'] }, 'f-c': { in: ['f-b'] } });
-    assert.equal(failed.record.status, 'failed');
-    assert.deepEqual(states(failed.record), { 'f-a': 'failed', 'f-b': 'skipped', 'f-c': 'skipped' });
-    assert.deepEqual(failed.record.steps[0]?.failure, {
-      reason: 'error', code: 'E599', message: 'f-a failed as told', hint: 'tell it otherwise', logTail: ['f-a does fail'],
+    const failed = await hand.run({
+      'f-a': { params: { act: 'fail' } },
+      'f-b': { in: ['f-a'] },
+      'f-c': { in: ['f-b'] },
     });
-    assert.equal(readFileSync(logPath(hand.project.runsDir, failed.record.run, 'f-a'), 'utf8'), 'f-a does fail\n');
+    assert.equal(failed.record.status, 'failed');
+    assert.deepEqual(states(failed.record), {
+      'f-a': 'failed',
+      'f-b': 'skipped',
+      'f-c': 'skipped',
+    });
+    assert.deepEqual(failed.record.steps[0]?.failure, {
+      reason: 'error',
+      code: 'E599',
+      message: 'f-a failed as told',
+      hint: 'tell it otherwise',
+      logTail: ['f-a does fail'],
+    });
+    assert.equal(
+      readFileSync(logPath(hand.project.runsDir, failed.record.run, 'f-a'), 'utf8'),
+      'f-a does fail\n',
+    );
   });
 
   test('a bug in a step: message and stack in the log', async () => {
@@ -236,13 +309,26 @@ describe('failing', () => {
     );
     assert.deepEqual(states(record), { crash: 'failed', exit: 'failed', fine: 'ran' });
     const [crash, exit] = record.steps.map((step) => step.failure);
-    assert.deepEqual(crash, { reason: 'crashed', signal: 'SIGSEGV', exitCode: null, logTail: ['crash does crash'] });
-    assert.deepEqual(exit, { reason: 'crashed', signal: null, exitCode: 7, logTail: ['exit does exit'] });
+    assert.deepEqual(crash, {
+      reason: 'crashed',
+      signal: 'SIGSEGV',
+      exitCode: null,
+      logTail: ['crash does crash'],
+    });
+    assert.deepEqual(exit, {
+      reason: 'crashed',
+      signal: null,
+      exitCode: 7,
+      logTail: ['exit does exit'],
+    });
   });
 
   test('a timeout ends a step that hangs, and one that blocks its thread', async () => {
     const { record } = await hand.run(
-      { hang: { params: { act: 'hang' }, timeoutMs: 300 }, block: { params: { act: 'block' }, timeoutMs: 300 } },
+      {
+        hang: { params: { act: 'hang' }, timeoutMs: 300 },
+        block: { params: { act: 'block' }, timeoutMs: 300 },
+      },
       { onFailure: 'continue' },
     );
     for (const step of record.steps) assert.equal(step.failure?.reason, 'timeout');
@@ -252,8 +338,14 @@ describe('failing', () => {
     const attempts = hand.path('attempts.txt');
     const run = await hand.run({ again: { params: { act: 'fail', attempts }, retry: 2 } });
     assert.equal(readFileSync(attempts, 'utf8'), 'again\nagain\nagain\n');
-    assert.deepEqual(eventsOf(run, 'step-failed').map((event) => event.willRetry), [true, true, false]);
-    assert.deepEqual(eventsOf(run, 'step-started').map((event) => event.attempt), [1, 2, 3]);
+    assert.deepEqual(
+      eventsOf(run, 'step-failed').map((event) => event.willRetry),
+      [true, true, false],
+    );
+    assert.deepEqual(
+      eventsOf(run, 'step-started').map((event) => event.attempt),
+      [1, 2, 3],
+    );
   });
 
   test('--on-failure: stop starts nothing new, continue runs what does not depend on it', async () => {
@@ -278,7 +370,9 @@ describe('failing', () => {
     const definition = { ...fake, outputs: () => ({ out: 'x-text', extra: 'x-text' }) as const };
     const { record } = await hand.run({ lazy: { definition } });
     const failure = record.steps[0]?.failure;
-    assert.ok(failure?.reason === 'error' && failure.message.includes('nothing to its output extra'));
+    assert.ok(
+      failure?.reason === 'error' && failure.message.includes('nothing to its output extra'),
+    );
   });
 
   test('attempt folders are gone after a run', async () => {

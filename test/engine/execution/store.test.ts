@@ -2,7 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -81,7 +91,10 @@ for (const [kind, harm] of Object.entries(damage)) {
       assert.deepEqual(states(second.record), { [kind]: 'ran', [`after-${kind}`]: 'cached' });
       assert.deepEqual(digests(second.record), digests(first.record));
       const damaged = second.events.filter((event) => event.event === 'cache-damaged');
-      assert.deepEqual(damaged.map((event) => event.step), [kind]);
+      assert.deepEqual(
+        damaged.map((event) => event.step),
+        [kind],
+      );
     });
     assert.equal(readFileSync(path, 'utf8'), kind);
     assert.equal(statSync(path).mode & 0o777, 0o444, 'objects are read-only');
@@ -121,11 +134,18 @@ test('objects without a row are not believed in, and gc takes them away', async 
   gcCache(hand.project);
   assert.equal(existsSync(path), false);
   assert.equal(existsSync(kept), true);
-  assert.equal((await reopened((fresh) => fresh.run({ kept: { params: { text: 'kept by its run' } } }))).record.steps[0]?.state, 'cached');
+  assert.equal(
+    (await reopened((fresh) => fresh.run({ kept: { params: { text: 'kept by its run' } } }))).record
+      .steps[0]?.state,
+    'cached',
+  );
 });
 
 test('gc forgets results that only older runs reach, unless they are pinned', async () => {
-  const [old, pinned] = [{ old: { params: { text: 'old' } } }, { pinned: { params: { text: 'pinned' } } }];
+  const [old, pinned] = [
+    { old: { params: { text: 'old' } } },
+    { pinned: { params: { text: 'pinned' } } },
+  ];
   await hand.run(old);
   const { record } = await hand.run(pinned);
   writeFileSync(join(hand.project.runsDir, record.run, 'pinned'), '');
@@ -141,7 +161,15 @@ test('a result whose files changed after they were hashed is refused', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mesa-ingest-'));
   const path = join(folder, 'f');
   writeFileSync(path, 'other');
-  const file = { name: 'f', size: 5, digest: digestOf('hello'), path, referenced: false, stamp: null, seen: '1:5:1' };
+  const file = {
+    name: 'f',
+    size: 5,
+    digest: digestOf('hello'),
+    path,
+    referenced: false,
+    stamp: null,
+    seen: '1:5:1',
+  };
   const { database, objects } = hand.project;
   assert.throws(() => {
     write(database, () => {
@@ -152,13 +180,23 @@ test('a result whose files changed after they were hashed is refused', () => {
 });
 
 test('manifests: sorted, one text for one content, and no name leaves the artifact', () => {
-  const name = fc.array(fc.stringMatching(/^[a-zé.0-9 -]{1,6}$/), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')).filter(isSafeName);
-  const file = fc.record({ name, size: fc.nat(), digest: fc.stringMatching(/^[0-9a-f]{64}$/).map(asDigest) });
+  const name = fc
+    .array(fc.stringMatching(/^[a-zé.0-9 -]{1,6}$/), { minLength: 1, maxLength: 3 })
+    .map((parts) => parts.join('/'))
+    .filter(isSafeName);
+  const file = fc.record({
+    name,
+    size: fc.nat(),
+    digest: fc.stringMatching(/^[0-9a-f]{64}$/).map(asDigest),
+  });
   fc.assert(
     fc.property(fc.uniqueArray(file, { selector: (each) => each.name, maxLength: 6 }), (files) => {
       const made = makeManifest(files);
       assert.equal(makeManifest(files.toReversed()).digest, made.digest);
-      assert.deepEqual(parseManifest(made.digest, made.text)?.files.map((each) => ({ ...each })), made.files.map((each) => ({ ...each })));
+      assert.deepEqual(
+        parseManifest(made.digest, made.text)?.files.map((each) => ({ ...each })),
+        made.files.map((each) => ({ ...each })),
+      );
       assert.equal(parseManifest(made.digest, `${made.text} `), null);
     }),
   );
@@ -186,35 +224,40 @@ after(() => {
   rmSync(tmpfs, { recursive: true, force: true });
 });
 
-test('a full disk fails the step that needed it, and the cache stays good', { skip: !mounted && 'no tmpfs can be mounted here' }, async () => {
-  const full = Object.create(hand, {
-    project: { value: unwrap(openProject({ root: hand.root, cacheDir: join(tmpfs, 'cache') })) },
-  }) as Hand;
-  const small = { little: {} };
-  const first = await full.run(small);
-  const big = hand.path('big.bin');
-  writeFileSync(big, Buffer.alloc(32 << 20, 1));
-  const { record } = await full.run({ ...small, copier: { params: { file: big } } });
-  assert.deepEqual(states(record), { little: 'cached', copier: 'failed' });
-  const failure = record.steps[1]?.failure;
-  assert.ok(failure?.reason === 'storage', JSON.stringify(failure));
-  assert.match(failure.message, /disk is full/);
-  assert.match(failure.hint ?? '', /gc|MESA_CACHE_DIR/);
-  full.project.close();
-  const again = Object.create(hand, {
-    project: { value: unwrap(openProject({ root: hand.root, cacheDir: join(tmpfs, 'cache') })) },
-  }) as Hand;
-  const second = await again.run(small);
-  assert.deepEqual(digests(second.record), digests(first.record));
-  assert.deepEqual(states(second.record), { little: 'cached' });
-  again.project.close();
-});
+test(
+  'a full disk fails the step that needed it, and the cache stays good',
+  { skip: !mounted && 'no tmpfs can be mounted here' },
+  async () => {
+    const full = Object.create(hand, {
+      project: { value: unwrap(openProject({ root: hand.root, cacheDir: join(tmpfs, 'cache') })) },
+    }) as Hand;
+    const small = { little: {} };
+    const first = await full.run(small);
+    const big = hand.path('big.bin');
+    writeFileSync(big, Buffer.alloc(32 << 20, 1));
+    const { record } = await full.run({ ...small, copier: { params: { file: big } } });
+    assert.deepEqual(states(record), { little: 'cached', copier: 'failed' });
+    const failure = record.steps[1]?.failure;
+    assert.ok(failure?.reason === 'storage', JSON.stringify(failure));
+    assert.match(failure.message, /disk is full/);
+    assert.match(failure.hint ?? '', /gc|MESA_CACHE_DIR/);
+    full.project.close();
+    const again = Object.create(hand, {
+      project: { value: unwrap(openProject({ root: hand.root, cacheDir: join(tmpfs, 'cache') })) },
+    }) as Hand;
+    const second = await again.run(small);
+    assert.deepEqual(digests(second.record), digests(first.record));
+    assert.deepEqual(states(second.record), { little: 'cached' });
+    again.project.close();
+  },
+);
 
 test('a read-only cache folder is one clear error', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mesa-ro-'));
   // Root may write where the mode forbids it, but not to a read-only mount.
   const isRoot = process.getuid?.() === 0;
-  const readOnly = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]).status === 0;
+  const readOnly =
+    isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]).status === 0;
   chmodSyncQuietly(folder, 0o555);
   const opened = openProject({ root: folder });
   if (!isRoot || readOnly) {
@@ -233,11 +276,15 @@ test('a full disk when results are taken in is the same clear failure', async ()
   const failing = Object.create(objects, {
     ingest: {
       value: () => {
-        throw Object.assign(new Error('ENOSPC: no space left on device, rename'), { code: 'ENOSPC' });
+        throw Object.assign(new Error('ENOSPC: no space left on device, rename'), {
+          code: 'ENOSPC',
+        });
       },
     },
   }) as typeof objects;
-  const broken = Object.create(hand, { project: { value: { ...hand.project, objects: failing } } }) as Hand;
+  const broken = Object.create(hand, {
+    project: { value: { ...hand.project, objects: failing } },
+  }) as Hand;
   const { record } = await broken.run({ unlucky: {} });
   assert.equal(record.steps[0]?.failure?.reason, 'storage');
   assert.deepEqual(states((await hand.run({ unlucky: {} })).record), { unlucky: 'ran' });
@@ -260,15 +307,30 @@ test('network file systems are recognised by the mount a path lies on', () => {
 test('the lock file: same entries, same bytes; a damaged one is an error', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mesa-lock-'));
   const entry = (id: string): LockEntry => ({
-    type: 'model', id, requested: 'main', revision: 'abc', files: [{ path: 'b', size: 1, sha256: '0'.repeat(64) }, { path: 'a', size: 2, sha256: '1'.repeat(64) }],
+    type: 'model',
+    id,
+    requested: 'main',
+    revision: 'abc',
+    files: [
+      { path: 'b', size: 1, sha256: '0'.repeat(64) },
+      { path: 'a', size: 2, sha256: '1'.repeat(64) },
+    ],
   });
   const lock = withEntry(withEntry({ entries: [] }, entry('z')), entry('a'));
-  const other = withEntry(withEntry(withEntry({ entries: [] }, entry('a')), { ...entry('z'), revision: 'old' }), entry('z'));
+  const other = withEntry(
+    withEntry(withEntry({ entries: [] }, entry('a')), { ...entry('z'), revision: 'old' }),
+    entry('z'),
+  );
   assert.equal(lockText(lock), lockText(other));
   assert.deepEqual(unwrap(readLock(folder)), { entries: [] });
   writeLock(folder, lock);
   assert.equal(lockText(unwrap(readLock(folder))), lockText(lock));
-  for (const bad of ['{', '{}', '{"version":1,"entries":[{}]}', lockText(lock).replace('"a"', '"../a"').replace('"path": "a"', '"path": "../a"')]) {
+  for (const bad of [
+    '{',
+    '{}',
+    '{"version":1,"entries":[{}]}',
+    lockText(lock).replace('"a"', '"../a"').replace('"path": "a"', '"path": "../a"'),
+  ]) {
     writeFileSync(join(folder, 'mesa.lock.json'), bad);
     const read = readLock(folder);
     assert.ok(!read.ok && read.error.code === 'E415', bad);

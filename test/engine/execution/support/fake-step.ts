@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { defineStep, StepError, type StepContext } from '../../../../engine/step.ts';
 
-const say = (socket: Socket, message: object): void => void socket.write(`${JSON.stringify(message)}\n`);
+const say = (socket: Socket, message: object): void =>
+  void socket.write(`${JSON.stringify(message)}\n`);
 
 /** Says that the step runs, and waits for one word. */
 const askController = async (path: string, context: StepContext): Promise<string> => {
@@ -72,13 +73,21 @@ export const step = defineStep({
     additionalProperties: false,
     properties: {
       text: { type: 'string', default: '' },
-      act: { type: 'string', default: 'write', description: 'write, fail, crash, exit, hang, spin, random' },
+      act: {
+        type: 'string',
+        default: 'write',
+        description: 'write, fail, crash, exit, hang, spin, random',
+      },
       rows: { type: 'integer', default: 0 },
       gate: { type: 'boolean' },
       file: { type: 'string', 'x-mesa-path': 'any' },
       refer: { type: 'boolean', description: 'reference the file instead of copying it' },
       control: { type: 'string', 'x-mesa-effect': 'none' },
-      attempts: { type: 'string', 'x-mesa-effect': 'none', description: 'a file that gets a line per attempt' },
+      attempts: {
+        type: 'string',
+        'x-mesa-effect': 'none',
+        description: 'a file that gets a line per attempt',
+      },
       observe: { type: 'boolean' },
       seeded: { type: 'boolean' },
       device: { type: 'string' },
@@ -92,11 +101,16 @@ export const step = defineStep({
   weight: 'light',
   async run(context) {
     const { params } = context;
-    const text = String(params['text'] ?? '');
+    const word = (name: string): string => {
+      const value = params[name];
+      return typeof value === 'string' ? value : '';
+    };
+    const text = word('text');
     if (typeof params['attempts'] === 'string') appendFileSync(params['attempts'], `${text}\n`);
-    const told = typeof params['control'] === 'string' ? await askController(params['control'], context) : '';
-    const act = told === '' ? params['act'] : told;
-    context.log(`${text} does ${String(act)}`);
+    const told =
+      typeof params['control'] === 'string' ? await askController(params['control'], context) : '';
+    const act = told === '' ? word('act') : told;
+    context.log(`${text} does ${act}`);
     if (act === 'stopped') throw context.signal.reason;
     if (act === 'fail') throw new StepError('E599', `${text} failed as told`, 'tell it otherwise');
     if (act === 'throw') throw new TypeError('a bug');
@@ -109,8 +123,9 @@ export const step = defineStep({
     const counted = rows > 0 ? await countRows(context, rows) : '';
     const random = act === 'random' ? String(process.hrtime.bigint()) : '';
     writeFileSync(join(folder, 'text'), `${text}${counted}${random}${inputText(context)}`);
-    if (params['refer'] === true) await context.output('out').reference('big', String(params['file']));
-    else if (typeof params['file'] === 'string') writeFileSync(join(folder, 'copy'), readFileSync(params['file']));
+    if (params['refer'] === true) await context.output('out').reference('big', word('file'));
+    else if (typeof params['file'] === 'string')
+      writeFileSync(join(folder, 'copy'), readFileSync(params['file']));
     if (typeof params['gate'] === 'boolean') context.gate('text is good', params['gate']);
     if (params['seeded'] === true) writeFileSync(join(folder, 'seed'), String(context.seed));
     context.measure('length', text.length, 'characters');

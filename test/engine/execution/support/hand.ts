@@ -4,8 +4,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { executePlan, type ExecuteOptions, type RunHandle } from '../../../../engine/execute.ts';
-import type { Experiment, InputEdge, InstanceName, StepInstance } from '../../../../engine/experiment.ts';
-import { planDefaults, planExperiment, type Plan, type PlanOptions } from '../../../../engine/plan.ts';
+import type {
+  Experiment,
+  InputEdge,
+  InstanceName,
+  StepInstance,
+} from '../../../../engine/experiment.ts';
+import {
+  planDefaults,
+  planExperiment,
+  type Plan,
+  type PlanOptions,
+} from '../../../../engine/plan.ts';
 import { openProject, type Project } from '../../../../engine/project.ts';
 import type { StepDefinition } from '../../../../engine/step.ts';
 import type { RunEvent } from '../../../../schemas/event.ts';
@@ -14,7 +24,10 @@ import type { RunRecord } from '../../../../schemas/run-record.ts';
 import { heavy, step as fake } from './fake-step.ts';
 
 export const fakeModule = join(import.meta.dirname, `fake-step${import.meta.filename.slice(-3)}`);
-export const workerMain = join(import.meta.dirname, `../../../../cli/worker-main${import.meta.filename.slice(-3)}`);
+export const workerMain = join(
+  import.meta.dirname,
+  `../../../../cli/worker-main${import.meta.filename.slice(-3)}`,
+);
 
 export interface HandStep {
   readonly params?: JsonObject;
@@ -43,12 +56,28 @@ const location = (line: number) => ({
 const edge = (text: string): InputEdge => {
   const run = /^run:(\w+)\/(.+)$/.exec(text);
   if (run !== null)
-    return { kind: 'run', run: run[1] ?? '', step: run[2] ?? '', output: null, label: null, location: location(1) };
+    return {
+      kind: 'run',
+      run: run[1] ?? '',
+      step: run[2] ?? '',
+      output: null,
+      label: null,
+      location: location(1),
+    };
   const [label, from] = text.includes(':') ? text.split(':') : [null, text];
-  return { kind: 'step', from: name(from ?? ''), output: 'out', artifact: 'x-text', label: label ?? null };
+  return {
+    kind: 'step',
+    from: name(from ?? ''),
+    output: 'out',
+    artifact: 'x-text',
+    label: label ?? null,
+  };
 };
 
-export const handExperiment = (root: string, steps: Readonly<Record<string, HandStep>>): Experiment => {
+export const handExperiment = (
+  root: string,
+  steps: Readonly<Record<string, HandStep>>,
+): Experiment => {
   const instances = Object.entries(steps).map(([key, step], index): StepInstance => {
     const definition = step.definition ?? fake;
     const params = { text: key, act: 'write', rows: 0, ...step.params };
@@ -56,7 +85,10 @@ export const handExperiment = (root: string, steps: Readonly<Record<string, Hand
       name: name(key),
       id: step.id ?? key.split('[')[0] ?? key,
       uses: definition.name,
-      definition: definition === fake || definition === heavy ? { ...definition, weight: definition.weight } : definition,
+      definition:
+        definition === fake || definition === heavy
+          ? { ...definition, weight: definition.weight }
+          : definition,
       plugin: step.plugin ?? fakeModule,
       axes: {},
       params,
@@ -118,13 +150,20 @@ export class Hand {
 
   codeOf = (instance: StepInstance): string => `${instance.uses}@${instance.definition.version}`;
 
-  async plan(steps: Readonly<Record<string, HandStep>>, options: Partial<PlanOptions> = {}): Promise<Plan> {
+  async plan(
+    steps: Readonly<Record<string, HandStep>>,
+    options: Partial<PlanOptions> = {},
+  ): Promise<Plan> {
     const services = { project: this.project, codeOf: this.codeOf };
     const experiment = handExperiment(this.root, steps);
     return unwrap(await planExperiment(experiment, services, { ...planDefaults, ...options }));
   }
 
-  start(plan: Plan, options: Partial<ExecuteOptions> = {}, onEvent: (event: RunEvent) => void = () => undefined): RunHandle {
+  start(
+    plan: Plan,
+    options: Partial<ExecuteOptions> = {},
+    onEvent: (event: RunEvent) => void = () => undefined,
+  ): RunHandle {
     return unwrap(executePlan(plan, { ...executeDefaults, ...options }, onEvent));
   }
 
