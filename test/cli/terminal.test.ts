@@ -15,6 +15,8 @@ interface Terminal {
   resize(columns: number, rows: number): void;
   /** What is on the screen; with the scrollback above it. */
   text(): string;
+  /** The same with its colours, as escape sequences. */
+  painted(): string;
   /** The screen, as soon as it shows `wanted`. */
   shows(wanted: string | RegExp): Promise<string>;
 }
@@ -36,6 +38,7 @@ const openTerminal = (test: TestContext, cwd: string, columns: number, rows: num
     resize: (width, height) =>
       void tmux('resize-window', '-t', 't', '-x', String(width), '-y', String(height)),
     text,
+    painted: () => tmux('capture-pane', '-p', '-e', '-t', 't'),
     shows: async (wanted) => {
       for (;;) {
         const now = text();
@@ -149,7 +152,24 @@ test(
   },
 );
 
-test('NO_COLOR, CI and TERM=dumb are heard', options, async (context) => {
+const colour = /\u001b\[[0-9;]*3[0-9]m/;
+
+test('colours on the live screen, and none with NO_COLOR', options, async (context) => {
+  const cwd = temporaryProject(context, { 'x.yaml': counting });
+  for (const [setting, expected] of [
+    ['', true],
+    ['NO_COLOR=1 ', false],
+  ] as const) {
+    const terminal = openTerminal(context, cwd, 100, 30);
+    terminal.keys(setting + run(), 'Enter');
+    await terminal.shows(/▶ slow +row \d/);
+    assert.equal(colour.test(terminal.painted()), expected);
+    terminal.keys('C-c');
+    await terminal.shows('ended=130');
+  }
+});
+
+test('CI and TERM=dumb mean plain lines', options, async (context) => {
   const terminal = openTerminal(
     context,
     temporaryProject(context, { 'x.yaml': experiment({ a: {} }) }),
