@@ -144,9 +144,29 @@ export const ropeFactors = 'rope_freqs.weight';
 /** What every Llama 3.1, 3.2 and 3.3 has; only the factor differs (8 or 32). */
 const llama3Scaling = { low_freq_factor: 1, high_freq_factor: 4, original: 8192 } as const;
 
+/** By how much each rotary frequency is divided (llama.cpp, convert_hf_to_gguf.py, Llama 3 rope). */
+export const llama3Factors = (
+  scaling: {
+    readonly factor: number;
+    readonly low: number;
+    readonly high: number;
+    readonly original: number;
+  },
+  theta: number,
+  count: number,
+): Float32Array => {
+  const { factor, low, high, original } = scaling;
+  return Float32Array.from({ length: count }, (_, i) => {
+    const wavelength = 2 * Math.PI * theta ** (i / count);
+    if (wavelength < original / high) return 1;
+    if (wavelength > original / low) return factor;
+    const smooth = (original / wavelength - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+  });
+};
+
 /**
- * The divisors are computed from the factor by llama.cpp's converter (convert_hf_to_gguf.py, Llama 3 rope), so the
- * largest is the factor; computed again they must be the file's, or it is another scaling.
+ * The largest divisor is the factor; computed again from it they must be the file's, or it is another scaling.
  */
 const llama3FromFactors = (
   path: string,
@@ -155,13 +175,7 @@ const llama3FromFactors = (
 ): Readonly<Record<string, unknown>> => {
   const factor = factors.reduce((a, b) => Math.max(a, b), 0);
   const { low_freq_factor: low, high_freq_factor: high, original } = llama3Scaling;
-  const wanted = Array.from(factors, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** (i / factors.length);
-    if (wavelength < original / high) return 1;
-    if (wavelength > original / low) return factor;
-    const smooth = (original / wavelength - low) / (high - low);
-    return 1 / ((1 - smooth) / factor + smooth);
-  });
+  const wanted = llama3Factors({ factor, low, high, original }, theta, factors.length);
   if (!wanted.every((each, i) => Math.abs(each - (factors[i] ?? 0)) <= 1e-4 * each))
     throw new CheckpointError(path, 'holds rotary factors that are not Llama 3’s', {
       tensor: ropeFactors,

@@ -35,7 +35,7 @@ const llamaTop = {
   output: 'lm_head',
 };
 
-interface GgufArchitecture {
+export interface GgufArchitecture {
   /** Hugging Face's model_type. */
   readonly modelType: string;
   readonly layerPrefix: string;
@@ -115,6 +115,27 @@ export const fromGgufName = (
   if (architecture.normsPlusOne === true && part.endsWith('norm'))
     arrangement = { kind: 'plus-one' };
   return { name: `${full}.${suffix}`, arrangement };
+};
+
+/** The way back of fromGgufName; null where GGUF has no name for it. */
+export const toGgufName = (
+  architecture: GgufArchitecture,
+  name: string,
+  heads: GgufHeads,
+): NamedTensor | null => {
+  const dot = name.lastIndexOf('.');
+  const module = name.slice(0, dot);
+  const find = (names: LayerNames, wanted: string): string | undefined =>
+    Object.keys(names).find((part) => names[part] === wanted);
+  const inLayer = module.startsWith(`${architecture.layerPrefix}.`)
+    ? /^(\d+)\.(.+)$/.exec(module.slice(architecture.layerPrefix.length + 1))
+    : null;
+  const part =
+    inLayer === null ? find(architecture.top, module) : find(architecture.layer, inLayer[2] ?? '');
+  if (part === undefined) return null;
+  const full = `${inLayer === null ? '' : `blk.${inLayer[1]}.`}${part}${name.slice(dot)}`;
+  const arrangement = fromGgufName(architecture, full, heads)?.arrangement ?? asIs;
+  return { name: full, arrangement };
 };
 
 /** GPT-2's Conv1D layers are stored [in, out]. */

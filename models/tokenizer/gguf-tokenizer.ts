@@ -30,7 +30,7 @@ const words = (digits: string): string =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}` +
   '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 
-interface Rule {
+export interface Rule {
   readonly preTokenizer: JsonRecord;
   readonly normalizer?: JsonRecord;
   readonly ignoreMerges?: boolean;
@@ -46,7 +46,7 @@ const qwen2: Rule = {
   normalizer: { type: 'NFC' },
 };
 
-const rules: Readonly<Record<string, Rule>> = {
+export const preTokenizerRules: Readonly<Record<string, Rule>> = {
   'gpt-2': gpt2,
   smollm: singleDigits,
   starcoder: singleDigits,
@@ -157,11 +157,11 @@ export const tokenizerFromGguf = (gguf: GgufFile): GgufTokenizer => {
       'give the model’s tokenizer.json with `tokenizer:`',
     );
   const pre = get('pre');
-  const rule = typeof pre === 'string' ? rules[pre] : undefined;
+  const rule = typeof pre === 'string' ? preTokenizerRules[pre] : undefined;
   if (rule === undefined)
     return fail(
       `splits text by the rule ${String(pre)} (tokenizer.ggml.pre), which is not known`,
-      `known are ${Object.keys(rules).join(', ')}; or give the model’s tokenizer.json with \`tokenizer:\``,
+      `known are ${Object.keys(preTokenizerRules).join(', ')}; or give the model’s tokenizer.json with \`tokenizer:\``,
     );
 
   const tokens = stringsOf(gguf, 'tokens');
