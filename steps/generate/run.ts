@@ -27,7 +27,8 @@ import type { Work } from './work.ts';
 
 export const run = async (context: StepContext): Promise<void> => {
   try {
-    await generate(context);
+    if (context.params['backend'] !== 'openai') await generate(context);
+    else await (await import('./openai.ts')).generateByServer(context);
   } catch (error) {
     throw foreseen(error);
   }

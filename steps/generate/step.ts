@@ -2,6 +2,7 @@
 
 import { defineStep } from '../../engine/step.ts';
 import type { JsonObject } from '../../schemas/json.ts';
+import { openaiParameters, openaiProblems } from './openai-parameters.ts';
 
 const samples = (params: JsonObject): boolean =>
   (params['mode'] ?? 'text') === 'text' && Number(params['temperature'] ?? 0) > 0;
@@ -104,12 +105,6 @@ export const generate = defineStep({
         description:
           'How products with packed weights are computed: exactly, or with activations rounded to 8 bits (two to three times as fast). auto: as the model was quantised, else exactly.',
       },
-      backend: {
-        type: 'string',
-        enum: ['local', 'openai'],
-        default: 'local',
-        description: 'local: the model runs here. openai: an OpenAI-compatible server answers.',
-      },
       batch_tokens: {
         type: 'integer',
         minimum: 1,
@@ -129,25 +124,28 @@ export const generate = defineStep({
         description:
           'Use an adapter with prompts of another template than it was trained with. Otherwise that is an error.',
       },
+      ...openaiParameters,
     },
   },
   inputs: {
-    model: { kind: 'model' },
+    // Needed unless a server answers: see openaiProblems.
+    model: { kind: 'model', optional: true },
     prompts: { kind: 'prompts' },
     adapter: { kind: 'adapter', optional: true },
   },
   outputs: () => ({ predictions: 'predictions' }),
   usesSeed: samples,
-  device: (params) => (params['device'] === 'auto' ? 'cpu' : String(params['device'] ?? 'cpu')),
-  check: (params) => {
-    const problems: { pointer: string; message: string; hint?: string }[] = [];
-    if (params['backend'] === 'openai') {
-      problems.push({
-        pointer: '/backend',
-        message: 'backend: openai is not there yet',
-        hint: 'leave it out: the model then runs here',
-      });
-    }
+  // What a server answers is an observation: it stands until it is made anew by force.
+  deterministic: (params) => params['backend'] !== 'openai',
+  device: (params) => {
+    if (params['backend'] === 'openai') return null;
+    const { device = 'cpu' } = params;
+    return device === 'auto' ? 'cpu' : (device as string);
+  },
+  check: (params, inputs) => {
+    const problems: { pointer: string; message: string; hint?: string }[] = [
+      ...openaiProblems(params, inputs ?? null),
+    ];
     if ((params['mode'] ?? 'text') === 'text') {
       if (Number(params['min_new_tokens'] ?? 0) > Number(params['max_new_tokens'] ?? 256)) {
         problems.push({
