@@ -74,6 +74,12 @@ export interface ResultName {
 /** `k7q2`, `last/adapter[r=8]`, `last/adapter@r=8`, `last/questions.test`. */
 export const parseResultName = (text: string): ResultName | null => {
   if (!text.includes('/')) return { run: text, step: null, output: null };
+  // Values hold dots (`@lr=1.0e-3`): where an output begins is decided when the steps are known.
+  const typed = /^([^/]+)\/([^@[\]]+)@(.+)$/.exec(text);
+  if (typed !== null) {
+    const [, run = '', id = '', axes = ''] = typed;
+    return { run, step: `${id}[${axes}]`, output: null };
+  }
   const edge = parseEdge(`run:${text}`);
   return edge?.kind === 'run' ? { run: edge.run, step: edge.step, output: edge.output } : null;
 };
@@ -81,6 +87,8 @@ export const parseResultName = (text: string): ResultName | null => {
 export interface FoundStep {
   readonly record: RunRecord;
   readonly step: RunStepRecord;
+  /** The output that was named, if one was. */
+  readonly outputName: string | null;
 }
 
 const findStep = (record: RunRecord, name: string): Result<RunStepRecord, Missing> => {
@@ -94,7 +102,9 @@ const findStep = (record: RunRecord, name: string): Result<RunStepRecord, Missin
       message: `"${name}" is ${ofId.length} steps of run ${record.run}`,
       hint: `one of ${ofId.map(({ step }) => step).join(', ')}`,
     });
-  const names = record.steps.map(({ step }) => step);
+  const id = name.replace(/\[.*$/, '');
+  const siblings = record.steps.filter((step) => step.id === id);
+  const names = (siblings.length > 0 ? siblings : record.steps).map(({ step }) => step);
   return err({
     message: `run ${record.run} has no step "${name}"`,
     hint: didYouMean(name, names) ?? `its steps are ${names.slice(0, 12).join(', ')}`,
@@ -108,7 +118,12 @@ export const findRunStep = (
   const record = findRun(project, name.run);
   if (!record.ok) return record;
   const step = findStep(record.value, name.step);
-  return step.ok ? ok({ record: record.value, step: step.value }) : step;
+  if (step.ok) return ok({ record: record.value, step: step.value, outputName: name.output });
+  const [, instance, output] = /^(.*)\.([A-Za-z0-9_-]+)\]$/.exec(name.step) ?? [];
+  const shorter = instance === undefined ? null : findStep(record.value, `${instance}]`);
+  return shorter?.ok === true
+    ? ok({ record: record.value, step: shorter.value, outputName: output ?? null })
+    : step;
 };
 
 const findOutput = (step: RunStepRecord, name: string | null): Result<OutputRecord, Missing> => {
@@ -178,7 +193,7 @@ export const findArtifact = async (
     });
   const found = findRunStep(project, { ...name, step: name.step });
   if (!found.ok) return found;
-  const output = findOutput(found.value.step, name.output);
+  const output = findOutput(found.value.step, found.value.outputName);
   if (!output.ok) return output;
   const artifact = await openArtifact(project, output.value);
   return artifact.ok

@@ -1,7 +1,7 @@
 // The block that a failed step leaves on the screen: what, why, what to try, what was kept, what didn't start.
 
 import type { EventOf, Failure } from '../schemas/event.ts';
-import { duration } from './format.ts';
+import { duration, typedName } from './format.ts';
 import type { Theme } from './theme.ts';
 
 const tailLines = 12;
@@ -56,7 +56,7 @@ export const failureBlock = (
   if (tail.length > 0) {
     lines.push(
       theme.dim(
-        `  last lines of the log (all of it: mesa show ${context.run}/${failed.step} --log)`,
+        `  last lines of the log (all of it: mesa show ${context.run}/${typedName(failed.step)} --log)`,
       ),
     );
     lines.push(...tail.map((line) => theme.dim(`    ${line}`)));

@@ -110,3 +110,6 @@ export const count = (n: number, one: string, many = `${one}s`): string =>
 
 /** How keys and digests are shown: enough digits to tell apart, few enough to read. */
 export const shortKey = (key: string): string => key.slice(0, 7);
+
+/** `adapter[r=8]` as one types it: shells leave `adapter@r=8` alone. */
+export const typedName = (step: string): string => step.replace(/\[(.*)\]$/, '@$1');

@@ -1,5 +1,6 @@
 // The command to type next, after a run: the failed step's log, the samples that were answered wrongly, or the run.
 
+import { typedName } from './format.ts';
 import type { RunResults } from './results.ts';
 
 export interface RunEnd {
@@ -15,12 +16,13 @@ const rightOrWrong = ['exact_match', 'option_accuracy', 'accuracy', 'quasi_exact
 
 export const nextCommand = (end: RunEnd, results: RunResults): string => {
   if (end.status === 'interrupted') return end.command;
-  if (end.failedStep !== null) return `mesa show ${end.run}/${end.failedStep} --log`;
+  if (end.failedStep !== null) return `mesa show ${end.run}/${typedName(end.failedStep)} --log`;
   const candidates = results.comparisons.flatMap(({ candidates: all }) => all);
   const scored = [...candidates, ...results.scores];
   for (const { step, document } of scored) {
     const metric = rightOrWrong.find((name) => document !== null && name in document.metrics);
-    if (metric !== undefined) return `mesa show ${end.run}/${step} --samples '${metric}=0'`;
+    if (metric !== undefined)
+      return `mesa show ${end.run}/${typedName(step)} --samples '${metric}=0'`;
   }
   return `mesa show ${end.run}`;
 };

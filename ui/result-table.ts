@@ -30,11 +30,20 @@ const withError = (value: number, stderr: number | null | undefined, decimals: n
 const interval = ([low, high]: readonly [number, number], decimals: number): string =>
   `[${signed(low, decimals)}, ${signed(high, decimals)}]`;
 
-/** "chance 0.25, majority 0.31": what an accuracy must beat to mean anything. */
-const chance = (metric: MetricValue | undefined): string =>
-  metric?.baseline === undefined
-    ? ''
-    : `${fixed(metric.baseline.random, 3)} / ${fixed(metric.baseline.majority, 3)}`;
+/** What an accuracy must beat to mean anything, said once for each metric that has such a bound. */
+const chanceLines = (documents: readonly (ScoresDocument | null)[], theme: Theme): string[] => {
+  const lines = documents.flatMap((document) =>
+    Object.entries(document?.metrics ?? {}).flatMap(([name, { baseline }]) =>
+      baseline === undefined
+        ? []
+        : [
+            `${name}: ${fixed(baseline.random, 3)} by chance, ` +
+              `${fixed(baseline.majority, 3)} by always giving the commonest answer`,
+          ],
+    ),
+  );
+  return [...new Set(lines)].map(theme.dim);
+};
 
 const verdictText = (compared: PairedComparison, theme: Theme): string => {
   switch (compared.verdict) {
@@ -89,7 +98,6 @@ const comparisonRow = (
       ? ''
       : `won ${integer(compared.wins)} lost ${integer(compared.losses)}`,
     pValue(compared.p_adjusted ?? compared.p),
-    chance(after) || chance(before),
   ];
 };
 
@@ -108,7 +116,6 @@ const comparisonColumns = (comparison: ComparisonResult, many: boolean): Column[
     { title: '', optional: true },
     { title: '', optional: true },
     { title: 'p', optional: true },
-    { title: 'chance / majority', optional: true },
   ];
 };
 
@@ -131,8 +138,20 @@ const comparisonTable = (comparison: ComparisonResult, options: TableOptions): s
       .map((compared, i) => comparisonRow(compared, comparison, many, i === 0, theme)),
   );
   const used = compact(comparisonColumns(comparison, many), rows);
+  const compared = new Set(metrics);
+  const shown = [comparison.baseline?.document ?? null].map((document) =>
+    document === null
+      ? null
+      : {
+          ...document,
+          metrics: Object.fromEntries(
+            Object.entries(document.metrics).filter(([name]) => compared.has(name)),
+          ),
+        },
+  );
   return [
     ...table(used.columns, used.rows, { width, head: theme.dim }),
+    ...chanceLines(shown, theme),
     ...gateLines(comparison, theme),
   ];
 };
@@ -153,7 +172,6 @@ const scoresByMetric = (scores: readonly ScoresResult[], options: TableOptions):
       arrow(some?.higher_is_better ?? null),
       ...values.map((value) => (value ? withError(value.value, value.stderr, decimals) : '—')),
       sizes.length === 0 ? '' : `n=${sizes.join('/')}`,
-      chance(some),
     ];
   });
   const used = compact(
@@ -162,7 +180,6 @@ const scoresByMetric = (scores: readonly ScoresResult[], options: TableOptions):
       { title: '' },
       ...scores.map(({ step }) => ({ title: step })),
       { title: '', optional: true },
-      { title: 'chance / majority', optional: true },
     ],
     rows,
   );
@@ -201,8 +218,15 @@ const scoresByStep = (scores: readonly ScoresResult[], options: TableOptions): s
 
 const widestByMetric = 4;
 
-const scoresTable = (scores: readonly ScoresResult[], options: TableOptions): string[] =>
-  scores.length > widestByMetric ? scoresByStep(scores, options) : scoresByMetric(scores, options);
+const scoresTable = (scores: readonly ScoresResult[], options: TableOptions): string[] => [
+  ...(scores.length > widestByMetric
+    ? scoresByStep(scores, options)
+    : scoresByMetric(scores, options)),
+  ...chanceLines(
+    scores.map(({ document }) => document),
+    options.theme,
+  ),
+];
 
 const measured = (effort: Effort, name: string): number | undefined =>
   effort.measurements.find((measurement) => measurement.name === name)?.value;

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from 'node:path';
 import { test } from 'node:test';
 import type { RunEvent } from '../../schemas/event.ts';
-import { ended, experiment, mesa, said, start, temporaryProject } from './mesa.ts';
+import { ended, experiment, fakeStep, mesa, said, start, temporaryProject } from './mesa.ts';
 
 const chain = experiment({
   first: { with: 'text: one' },
@@ -178,6 +178,17 @@ test('looking at runs: runs, show, cat, export, check, graph, cache', async (con
   assert.equal((await mesa(['cache', 'gc'], { cwd })).code, 2);
   assert.equal((await mesa(['cache', 'gc', '--yes', '--keep', '0'], { cwd })).code, 0);
   assert.match((await mesa(['plan', 'x.yaml'], { cwd })).stdout, /0 cached, 2 to run/);
+});
+
+test('instances are named as the shell likes it, dots in values included', async (context) => {
+  const text = `name: m\nmatrix: { lr: [0.5, 1.5] }\nsteps:\n  a:\n    uses: ${fakeStep}\n    with: { text: "\${matrix.lr}x" }\n`;
+  const cwd = temporaryProject(context, { 'x.yaml': text });
+  await mesa(['run', 'x.yaml', '-q'], { cwd });
+  for (const name of ['last/a@lr=1.5', 'last/a[lr=1.5]', 'last/a@lr=1.5.out', 'last/a[lr=1.5].out'])
+    assert.equal((await mesa(['cat', name, '--file', 'text'], { cwd })).stdout, '1.5x', name);
+  const several = await mesa(['show', 'last/a'], { cwd });
+  assert.equal(several.code, 2);
+  assert.match(several.stderr, /one of a\[lr=0\.5\], a\[lr=1\.5\]/);
 });
 
 test('a result that is damaged on disk is found, dropped and made again', async (context) => {

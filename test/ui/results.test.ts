@@ -112,9 +112,10 @@ test('base against one candidate, with gates and what it cost', () => {
     { step: 'loads-only', durationMs: 100, cached: false, measurements: [] },
   ];
   assert.deepEqual(lines(results({ comparisons: [one], efforts })), [
-    'metric       base          lora-r8       difference  (paired, 95 % CI)                                                 p       chance / majority',
-    'accuracy  ↑  0.412 ±0.011  0.468 ±0.011      +0.056  [+0.038, +0.074]   better               n=1986  won 241 lost 130  <0.001  0.250 / 0.270',
+    'metric       base          lora-r8       difference  (paired, 95 % CI)                                                 p',
+    'accuracy  ↑  0.412 ±0.011  0.468 ±0.011      +0.056  [+0.038, +0.074]   better               n=1986  won 241 lost 130  <0.001',
     'ece       ↓  0.121         0.094             -0.027  [-0.041, +0.012]   no difference shown  n=1986                    0.200',
+    'accuracy: 0.250 by chance, 0.270 by always giving the commonest answer',
     '✔ gate holds   accuracy >= baseline - 0.01',
     '✘ gate failed  accuracy >= 0.5',
     '± is one standard error',
@@ -165,9 +166,10 @@ test('several candidates stand under their metric', () => {
 test('scores alone: metrics down for a few steps, steps down for many', () => {
   const few = results({ scores: [baseline] });
   assert.deepEqual(lines(few), [
-    'metric       base                  chance / majority',
-    'accuracy  ↑  0.412 ±0.011  n=1986  0.250 / 0.270',
+    'metric       base',
+    'accuracy  ↑  0.412 ±0.011  n=1986',
     'ece       ↓  0.121         n=1986',
+    'accuracy: 0.250 by chance, 0.270 by always giving the commonest answer',
     '± is one standard error',
   ]);
   const many = Array.from({ length: 5 }, (_, i) => ({ ...baseline, step: `s[seed=${i}]` }));
