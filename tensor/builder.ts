@@ -171,6 +171,14 @@ export class GraphBuilder extends GraphCore {
     return this.one('matMulIntegerToFloat', trim(inputs), {});
   }
 
+  /** (a - aZero) @ (b - bZero)^T times the scales: activations [M, K], a weight as it lies [N, K] with N scales. */
+  qGemm(
+    a: { data: Value; scale: Value; zero: Value },
+    b: { data: Value; scales: Value; zeros: Value },
+  ): Value {
+    return this.one('qGemm', [a.data, a.scale, a.zero, b.data, b.scales, b.zeros], {});
+  }
+
   /** Packed to float: q - zero, times scale; blockSize 0 is one scale per index of `axis` (or for all). */
   dequantizeLinear(
     x: Value,

@@ -19,6 +19,7 @@ export const webgpuLacks: ReadonlySet<OpKind> = new Set([
   'fusedMatMul',
   'matMulInteger',
   'matMulIntegerToFloat',
+  'qGemm',
   'quantizeLinear',
 ]);
 

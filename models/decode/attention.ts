@@ -71,13 +71,14 @@ export const cachedAttention = (
     return known;
   };
   const fresh: Value[] = [];
-  const rotate = (x: Value, count: number): Value => {
+  /** [B, heads, T, headDim] */
+  const rotate = (x: Value): Value => {
     if (inputs.rope === null || config.positions.kind !== 'rope') return x;
     const { dim } = config.positions.rope;
     return g.rotaryEmbedding(
       x,
       { positions: inputs.positions, ...inputs.rope },
-      { numHeads: count, rotaryDim: dim === headDim ? 0 : dim },
+      { rotaryDim: dim === headDim ? 0 : dim },
     );
   };
   const perHead = (x: Value, count: number): Value =>
@@ -87,13 +88,8 @@ export const cachedAttention = (
     attend: ({ layer, q, k, v }) => {
       const cachedKeys = at(inputs.cache, 2 * layer);
       const cachedValues = at(inputs.cache, 2 * layer + 1);
-      const rows = g.reshape(perHead(rotate(q, heads), heads), [
-        'B',
-        kvHeads,
-        times(group),
-        headDim,
-      ]);
-      const keys = perHead(rotate(k, kvHeads), kvHeads);
+      const rows = g.reshape(rotate(perHead(q, heads)), ['B', kvHeads, times(group), headDim]);
+      const keys = rotate(perHead(k, kvHeads));
       const values = perHead(v, kvHeads);
       fresh.push(keys, values);
       const mask = masksOf(windows[layer] ?? null);
@@ -109,7 +105,7 @@ export const cachedAttention = (
         g.matmul(present(onFresh), values),
       );
       const perToken = g.transpose(g.reshape(mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
-      return g.reshape(perToken, ['B', 'T', heads * headDim]);
+      return g.reshape(perToken, ['B*T', heads * headDim]);
     },
     present: () =>
       g.concat(

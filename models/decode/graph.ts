@@ -38,9 +38,9 @@ export const decodeGraph = ({ config, head, model }: DecodeGraphParts): Graph =>
   const select = g.input('select', 'int32', ['R']);
   const attention = cachedAttention(g, config, inputs);
   const parts = { config, attention, ...model(g) };
-  const hidden = hiddenStates(parts, ids, inputs.positions);
+  // Tokens of all rows in one list: products are of two matrices, and only attention knows rows.
+  const flat = hiddenStates(parts, g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T']));
   g.output('present', attention.present());
-  const flat = g.reshape(hidden, ['B*T', config.hiddenSize]);
   const scores = logits(parts, g.gather(flat, select));
   const next = g.cast(g.argMax(scores, -1), 'int32');
   g.output('next', next);

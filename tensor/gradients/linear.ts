@@ -89,6 +89,7 @@ export const linearGradients: GradientRules<LinearAttributes> = {
   ],
   matMulInteger: 'nondifferentiable',
   matMulIntegerToFloat: 'nondifferentiable',
+  qGemm: 'nondifferentiable',
   quantizeLinear: 'nondifferentiable',
   dequantizeLinear: 'nondifferentiable',
   gatherBlockQuantized: 'nondifferentiable',

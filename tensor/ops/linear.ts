@@ -62,6 +62,8 @@ export interface LinearAttributes {
   matMulInteger: None;
   /** (a, b, aScale, bScale, aZero?, bZero?, bias?) -> (a - aZero) @ (b - bZero) * aScale * bScale. */
   matMulIntegerToFloat: None;
+  /** (a [M, K], aScale, aZero, b [N, K], bScale [N], bZero [N]) -> (a - aZero) @ (b - bZero)^T * aScale * bScale. */
+  qGemm: None;
   /** (x, scale, zero?): blockSize 0 means one scale per tensor or per index of axis. */
   quantizeLinear: { readonly axis: number; readonly blockSize: number; readonly to: DType };
   dequantizeLinear: { readonly axis: number; readonly blockSize: number };
@@ -255,6 +257,21 @@ export const linearOps: OperatorTable<LinearAttributes> = {
       ];
     },
     onnx: () => ({ type: 'MatMulIntegerToFloat', domain: 'com.microsoft' }),
+  },
+  qGemm: {
+    arity: [6, 6],
+    infer: (inputs) => {
+      const [a, aScale, b, bScale] = [0, 1, 3, 4].map((at) => need(inputs, at));
+      if (a === undefined || aScale === undefined || b === undefined || bScale === undefined)
+        throw new ShapeError('two matrices with their scales');
+      expectRank(a, 'the activations', 2);
+      expectRank(b, 'the weight', 2);
+      expectDtype(a, 'the activations', 'int8', 'uint8');
+      expectDtype(b, 'the weight', 'int8', 'uint8');
+      expectShape(bScale, 'the scales', [dimAt(b.shape, 0)]);
+      return [{ dtype: aScale.dtype, shape: matmulShape(a.shape, b.shape, false, true) }];
+    },
+    onnx: () => ({ type: 'QGemm', domain: 'com.microsoft', attributes: { transB: int(true) } }),
   },
   quantizeLinear: {
     arity: [2, 3],

@@ -424,6 +424,7 @@ export const gradientCases: Record<OpKind, readonly GradientCase[] | 'none'> = {
   })),
   matMulInteger: 'none',
   matMulIntegerToFloat: 'none',
+  qGemm: 'none',
   quantizeLinear: 'none',
   dequantizeLinear: 'none',
   gatherBlockQuantized: 'none',

@@ -694,6 +694,22 @@ export const opCases: Record<OpKind, readonly OpCase[]> = {
       expected: [[(2 - 24) * 0.5, (-4 - 32) * 2]],
     },
   ],
+  qGemm: [
+    {
+      given: [
+        typed('uint8', [2, 2], [130, 120, 128, 129]),
+        typed('int8', [3, 2], [1, 3, -2, 4, 5, -6]),
+        f32([3], [0.5, 2, 1]),
+      ],
+      build: (b, [x, y, scales]) => [
+        b.qGemm(
+          { data: x!, scale: b.constant(1), zero: b.constant(128, 'uint8') },
+          { data: y!, scales: scales!, zeros: b.constant([0, 0, 0], 'int8') },
+        ),
+      ],
+      expected: [[(2 - 24) * 0.5, (-4 - 32) * 2, 10 + 48, 3 * 0.5, 4 * 2, -6]],
+    },
+  ],
   quantizeLinear: [
     {
       given: [f32([2, 2], [0.5, -1, 10, 0.24])],
