@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { exportGguf } from '../../../models/checkpoint/export-gguf.ts';
+import { exportHf } from '../../../models/checkpoint/export-hf.ts';
 import { OpenFiles } from '../../../models/checkpoint/file.ts';
 import { readGgufHeader, type GgufFile, type GgufTensor } from '../../../models/checkpoint/gguf.ts';
 import { readTensor } from '../../../models/checkpoint/stored.ts';
 import { openModel } from '../../../models/model.ts';
 import { loadModel } from '../../../steps/load-model/step.ts';
+import { quantize } from '../../../steps/quantize/step.ts';
 import { runStep } from '../../steps/context.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
 import { temporaryFolder } from '../files.ts';
@@ -121,5 +124,75 @@ for (const name of ['qwen2', 'qwen3', 'gemma', 'gemma2', 'phi3', 'gpt2', 'mistra
       assert.equal(attention.kvHeads, model.config.attention.kvHeads);
       run.dispose();
       again.dispose();
+    },
+  );
+
+const folders = [
+  'goldens/architectures/gpt2',
+  'goldens/architectures/llama-sharded',
+  'goldens/architectures/biogpt/pickle',
+  'goldens/quantization/gguf/llama-q8_0.gguf',
+  'goldens/quantization/llama-nf4',
+];
+for (const path of folders)
+  test(
+    `${path}: as a Hugging Face folder it is the same model`,
+    {
+      skip: skipUnlessShared(path),
+    },
+    async () => {
+      using folder = temporaryFolder();
+      const run = await runStep(loadModel, { params: { source: 'path', path: sharedPath(path) } });
+      const artifact = run.output('model', 'model');
+      const model = openModel(artifact);
+      const written = exportHf(model, folder.path, (name) => artifact.file(name));
+      assert.deepEqual(readdirSync(folder.path).sort(), [...written].sort());
+      const again = await runStep(loadModel, { params: { source: 'path', path: folder.path } });
+      const read = openModel(again.output('model', 'model'));
+      assert.deepEqual(read.config, model.config);
+      const tensors = model.tensors();
+      assert.deepEqual([...read.tensors().keys()].sort(), [...tensors.keys()].sort());
+      using files = new OpenFiles();
+      for (const [name, tensor] of read.tensors()) {
+        const original = tensors.get(name);
+        assert.ok(original);
+        assert.deepEqual(readTensor(tensor, files), readTensor(original, files), name);
+      }
+      run.dispose();
+      again.dispose();
+    },
+  );
+
+for (const format of ['q4_1', 'int4', 'nf4'])
+  test(
+    `GPT-2 in ${format}, exported: floats in the hub's arrangement, or bitsandbytes as it is`,
+    {
+      skip: skipUnlessShared('goldens/architectures/gpt2'),
+    },
+    async () => {
+      using folder = temporaryFolder();
+      const base = await runStep(loadModel, {
+        params: { source: 'path', path: sharedPath('goldens/architectures/gpt2') },
+      });
+      // Rows of 48 values: no whole blocks of 32, but of 16.
+      const params = { format, ...(format === 'int4' ? { block_size: 16 } : {}) };
+      const model = base.output('model', 'model');
+      const run = await runStep(quantize, { params, inputs: { model } });
+      const artifact = run.output('model', 'model');
+      const quantised = openModel(artifact);
+      const target = `${folder.path}/hf`;
+      mkdirSync(target);
+      exportHf(quantised, target, (name) => artifact.file(name));
+      const config = JSON.parse(readFileSync(`${target}/config.json`, 'utf8')) as object;
+      assert.equal('quantization_config' in config, format === 'nf4');
+      const again = await runStep(loadModel, { params: { source: 'path', path: target } });
+      const read = openModel(again.output('model', 'model')).tensors();
+      using files = new OpenFiles();
+      for (const [name, tensor] of quantised.tensors()) {
+        const found = read.get(name);
+        assert.ok(found);
+        assert.deepEqual(readTensor(found, files), readTensor(tensor, files), name);
+      }
+      for (const each of [base, run, again]) each.dispose();
     },
   );

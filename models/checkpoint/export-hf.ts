@@ -1,0 +1,105 @@
+// A model as a Hugging Face folder: weights as safetensors under the hub's names and in its arrangement, config,
+// tokenizer, chat template. Safetensors files are copied (bitsandbytes' too: transformers reads them); any other
+// checkpoint is written out in float32, or in the 16-bit floats that it holds.
+
+import { constants, copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Model } from '../model.ts';
+import { OpenFiles } from './file.ts';
+import { fromHubName } from './names.ts';
+import {
+  bytesOf,
+  readSafetensorsHeader,
+  writeSafetensors,
+  type SafetensorsEntry,
+} from './safetensors.ts';
+import { countOf, readTensor, rowsOf, storedRows, type StoredTensor } from './stored.ts';
+
+/** `folder` exists and is empty; `file` gives the path of the model's own files. Returns what was written. */
+export const exportHf = (
+  model: Model,
+  folder: string,
+  file: (name: string) => string,
+): readonly string[] => {
+  const { document } = model;
+  const written: string[] = [];
+  const put = (name: string, content: string): void => {
+    writeFileSync(join(folder, name), content, { flag: 'wx' });
+    written.push(name);
+  };
+  const copy = (name: string): void => {
+    const mode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
+    copyFileSync(file(name), join(folder, name), mode);
+    written.push(name);
+  };
+  const weights = document.checkpoint.files.map(({ name }) => name);
+  if (document.checkpoint.format === 'safetensors') {
+    for (const name of weights) copy(name);
+    if (weights.length > 1) put('model.safetensors.index.json', indexOf(weights, file));
+  } else {
+    writeWeights(join(folder, 'model.safetensors'), model);
+    written.push('model.safetensors');
+  }
+  put('config.json', `${JSON.stringify(configOf(model), null, 2)}\n`);
+  for (const name of document.tokenizer.files) copy(name);
+  if (document.chat_template !== null) put('chat_template.jinja', document.chat_template);
+  return written;
+};
+
+const indexOf = (names: readonly string[], file: (name: string) => string): string => {
+  const map: [string, string][] = [];
+  let size = 0;
+  for (const name of names)
+    for (const tensor of readSafetensorsHeader(file(name)).tensors.values()) {
+      map.push([tensor.name, name]);
+      size += tensor.data.bytes;
+    }
+  map.sort(([a], [b]) => (a < b ? -1 : 1));
+  const index = { metadata: { total_size: size }, weight_map: Object.fromEntries(map) };
+  return `${JSON.stringify(index, null, 2)}\n`;
+};
+
+/** Weights that were packed are floats now. */
+const configOf = ({ document }: Model): Readonly<Record<string, unknown>> => {
+  if (document.checkpoint.format === 'safetensors') return document.config;
+  const { quantization_config: _packed, ...config } = document.config;
+  return { ...config, torch_dtype: 'float32' };
+};
+
+const writeWeights = (path: string, model: Model): void => {
+  using files = new OpenFiles();
+  const entries = [...model.tensors().values()].map((tensor) =>
+    entryOf(tensor, model.config.modelType, files),
+  );
+  writeSafetensors(path, entries, { format: 'pt' });
+};
+
+const entryOf = (tensor: StoredTensor, modelType: string, files: OpenFiles): SafetensorsEntry => {
+  const { name, shape, encoding, arrangement, quantized } = tensor;
+  // Conv1D is [in, out] in a hub's file.
+  const turned = fromHubName(modelType, name)?.arrangement.kind === 'transposed';
+  const inPlace = turned ? 'transposed' : 'as-is';
+  const isFloat = encoding === 'F32' || encoding === 'F16' || encoding === 'BF16';
+  const stored = turned ? [...shape].reverse() : shape;
+  if (quantized === null && isFloat && arrangement.kind === inPlace)
+    return { name, dtype: encoding, shape: stored, chunks: () => storedRows(tensor, files) };
+  return {
+    name,
+    dtype: 'F32',
+    shape: stored,
+    *chunks() {
+      const values = readTensor(tensor, files);
+      yield bytesOf(turned ? transpose(values, shape) : values);
+    },
+  };
+};
+
+/** [rows, columns] -> [columns, rows] */
+const transpose = (values: Float32Array, shape: readonly number[]): Float32Array => {
+  const [rows, columns] = rowsOf(shape);
+  const out = new Float32Array(countOf(shape));
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      out[column * rows + row] = values[row * columns + column] ?? 0;
+  return out;
+};
