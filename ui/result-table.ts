@@ -1,6 +1,6 @@
 // The last thing a run prints: each metric with its uncertainty, base beside candidate, and their paired difference.
 
-import type { MetricValue, PairedComparison, ScoresDocument } from '../schemas/artifact.ts';
+import type { PairedComparison, ScoresDocument } from '../schemas/artifact.ts';
 import { bytes, duration, fixed, integer, signed } from './format.ts';
 import type { ComparisonResult, Effort, RunResults, ScoresResult } from './results.ts';
 import { table, type Column } from './table.ts';
