@@ -3,6 +3,7 @@
 // wrap this interface (linear-lora.ts).
 
 import { unpackBlocks, unpackBnb4 } from '../tensor/gradients/unpack.ts';
+import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';
 import type { ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
@@ -15,25 +16,32 @@ export interface Linears {
 type WeightOf<K extends Weight['kind']> = Weight & { readonly kind: K };
 
 export interface LinearOptions {
-  /** Activations of block weights: exact, or rounded to int8 (faster; design.md 5). */
+  /** Activations of products with packed weights: exact, or rounded to int8 (faster; design.md 5; no gradient). */
   readonly activations: 'float' | 'int8';
 }
 
 /** The linear layers of a model as they are stored. */
-export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Linears => ({
-  apply: (module, x) => {
-    const g = tensors.graph;
-    const y = product(tensors, module, x, options);
-    const bias = `${module}.bias`;
-    return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
-  },
-});
+export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Linears => {
+  const products: Products = { ...options, rounded: int8Activations(tensors.graph) };
+  return {
+    apply: (module, x) => {
+      const g = tensors.graph;
+      const y = product(tensors, module, x, products);
+      const bias = `${module}.bias`;
+      return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
+    },
+  };
+};
+
+interface Products extends LinearOptions {
+  readonly rounded: (x: Value) => RoundedActivations;
+}
 
 const product = (
   tensors: ModelTensors,
   module: string,
   x: Value,
-  { activations }: LinearOptions,
+  { activations, rounded }: Products,
 ): Value => {
   const g = tensors.graph;
   const name = `${module}.weight`;
@@ -51,8 +59,58 @@ const product = (
       return g.matMulBnb4(x, packedCodes(tensors, name, weight), attributes);
     }
     case 'int8-rows':
-      return g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true });
+      return activations === 'int8'
+        ? int8Product(tensors, name, x, weight, rounded(x))
+        : g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true });
   }
+};
+
+interface RoundedActivations {
+  /** uint8 [M, K], 128 is 0 */
+  readonly codes: Value;
+  /** [M, 1]: a row's largest magnitude / 127, so that a row doesn't depend on others. */
+  readonly scales: Value;
+}
+
+/** Rounds each input once, however many layers read it. */
+const int8Activations = (g: GraphBuilder): ((x: Value) => RoundedActivations) => {
+  const known = new Map<Value, RoundedActivations>();
+  return (x) => {
+    const before = known.get(x);
+    if (before !== undefined) return before;
+    const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
+    const largest = g.reduceMax(g.abs(rows), [-1]);
+    // A row of zeros divides by something.
+    const scales = g.max(g.mul(largest, 1 / 127), 1e-30);
+    const zero = g.full(ZERO, 'uint8', largest.shape);
+    const codes = g.quantizeLinear(rows, scales, { to: 'uint8', zero, axis: 0 });
+    const result = { codes, scales: g.unsqueeze(scales, [1]) };
+    known.set(x, result);
+    return result;
+  };
+};
+
+const ZERO = 128;
+
+/** LLM.int8 without its outlier columns: uint8 activations times int8 rows, summed in integers. */
+const int8Product = (
+  tensors: ModelTensors,
+  name: string,
+  x: Value,
+  weight: WeightOf<'int8-rows'>,
+  { codes, scales }: RoundedActivations,
+): Value => {
+  const g = tensors.graph;
+  const [n] = weight.shape;
+  const y = g.qGemm(
+    { data: codes, scale: g.constant(1), zero: g.constant(ZERO, 'uint8') },
+    {
+      data: tensors.mapped(name, 'int8', weight.shape, weight.data),
+      scales: tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales),
+      zeros: g.constant(new Int8Array(n), 'int8'),
+    },
+  );
+  return g.reshape(g.mul(y, scales), [...x.shape.slice(0, -1), n]);
 };
 
 const blocks = (

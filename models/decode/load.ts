@@ -34,7 +34,7 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
     return (
       weight === undefined ||
       (weight.kind === 'float' && weight.dtype === 'float32') ||
-      (weight.kind === 'blocks' && activations === 'int8')
+      ((weight.kind === 'blocks' || weight.kind === 'int8-rows') && activations === 'int8')
     );
   });
   return steady ? 1 : 2;
@@ -44,8 +44,8 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
 const UNPACKED_BYTES = 2 ** 30;
 
 /**
- * Weights that are computed with as fp32 although they are stored in 8-bit blocks. Their exact product unpacks all of
- * them in every run, at a tenth of the speed of 4 bits: 105 ms a step for the head of SmolLM2-135M alone.
+ * Weights that are computed with as fp32 although they are stored in 8 bits. Their exact products unpack all of them in
+ * every run, at a tenth of the speed of 4 bits: 105 ms a step for the head of SmolLM2-135M alone.
  */
 const unpackedNames = (
   weights: WeightSource,
@@ -60,7 +60,9 @@ const unpackedNames = (
   let bytes = 0;
   return names.filter((name) => {
     const weight = weights.get(name);
-    if (weight?.kind !== 'blocks' || weight.bits !== 8) return false;
+    if (weight?.kind !== 'int8-rows' && !(weight?.kind === 'blocks' && weight.bits === 8)) {
+      return false;
+    }
     const place = `${weight.data.path} ${weight.data.offset}`;
     if (seen.has(place)) return false;
     seen.add(place);
