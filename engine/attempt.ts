@@ -86,6 +86,7 @@ export const runAttempt = async (
   signal: AbortSignal,
 ): Promise<AttemptResult> => {
   try {
+    signal.throwIfAborted();
     const { context, collected } = makeContext(spec, send, signal);
     await (await definition()).run(context);
     collected.flush();

@@ -3,6 +3,7 @@
 //   checkpoints/<key>/c-000007/   the newest complete checkpoint; older ones are removed after it is on disk
 //                     new-<attempt>/   being written; nobody reads it
 //                     journal     append-only lines
+//                     about.json  whose it is
 
 import {
   closeSync,
@@ -18,6 +19,16 @@ import {
   fstatSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { KeyFields } from './key.ts';
+
+export const ABOUT = 'about.json';
+
+/** The step that a checkpoint belongs to. */
+export interface AboutCheckpoint {
+  readonly type: string;
+  readonly id: string;
+  readonly fields: KeyFields;
+}
 
 const COMPLETE = /^c-(\d{6,})$/;
 

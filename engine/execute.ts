@@ -8,6 +8,7 @@ import type { RunEvent } from '../schemas/event.ts';
 import type { RunRecord, RunStepRecord } from '../schemas/run-record.ts';
 import { now } from './clock.ts';
 import { Coordinator, type StopMode } from './coordinator.ts';
+import { LocalExecutor } from './executors/local.ts';
 import type { WorkerCommand } from './executors/worker-process.ts';
 import type { InputEdge } from './experiment.ts';
 import { Leases } from './lease.ts';
@@ -15,6 +16,7 @@ import { runtimeLabel } from './numerics.ts';
 import type { Plan, PlanStep } from './plan.ts';
 import { err, ok, type Result } from './result.ts';
 import { createRun, RunLog } from './run-store.ts';
+import { RunVoice } from './run-voice.ts';
 import { storageFailure } from './storage-errors.ts';
 
 export interface ExecuteOptions {
@@ -100,15 +102,28 @@ export const executePlan = (
       rmSync(join(project.attemptsDir, dead), { recursive: true, force: true });
     const initial = initialRecord(plan, options, run);
     let coordinator: Coordinator | null = null;
-    const log = new RunLog(project.runsDir, initial, (error) => coordinator?.logBroke(error));
-    coordinator = new Coordinator(
+    const log = new RunLog(project.runsDir, initial, (error) => coordinator?.storageBroke(error));
+    const working = new Coordinator(
       plan,
-      { ...options, run, jobs: options.jobs ?? availableParallelism() },
+      {
+        run,
+        jobs: options.jobs ?? availableParallelism(),
+        onFailure: options.onFailure,
+        file: options.file,
+        name: initial.name,
+        mesaVersion: options.mesaVersion,
+      },
       leases,
-      log,
-      onEvent,
+      new RunVoice(log, onEvent, project.checkpointsDir),
+      new LocalExecutor({
+        worker: options.worker,
+        cwd: plan.experiment.root,
+        started: (pid) => {
+          leases.addWorker(pid);
+        },
+      }),
     );
-    const working = coordinator;
+    coordinator = working;
     return ok({
       run,
       folder: log.folder,

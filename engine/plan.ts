@@ -14,6 +14,7 @@ import { PathDigests } from './path-digests.ts';
 import type { Project } from './project.ts';
 import { err, ok, type Result } from './result.ts';
 import { readRun } from './run-store.ts';
+import { Unfinished } from './unfinished.ts';
 
 export interface PlanServices {
   readonly project: Project;
@@ -177,6 +178,7 @@ export const planExperiment = async (
   const paths = new PathDigests(project.objects, services.lock);
   await digestPaths(experiment, paths, problems);
   const lookup = new Lookup(project, options);
+  const unfinished = new Unfinished(project.checkpointsDir);
   const byName = new Map<InstanceName, PlanStep>();
   if (problems.length > 0) return err(problems);
   for (const instance of experiment.instances) {
@@ -214,7 +216,8 @@ export const planExperiment = async (
         status = { kind: 'fresh', key };
       } else {
         damages = found.damages;
-        status = { kind: 'stale', key, reason: found.reason };
+        const words = unfinished.words(key, fields, instance.id);
+        status = { kind: 'stale', key, reason: `${found.reason}${words}` };
       }
     }
     const { name: step, id, uses, axes } = instance;

@@ -84,9 +84,13 @@ const captureOutput = (log: (text: string) => void): void => {
   }
 };
 
+const stopReason = (): DOMException => new DOMException('the run is stopping', 'AbortError');
+
 /** Serves a coordinator until standard input ends; then the watchdog ends the process. Never resolves. */
 export const serveCoordinator = (registry: RegistrySource): Promise<never> => {
   let current: { readonly attempt: string; readonly abort: AbortController } | null = null;
+  /** Asked to stop before they began. */
+  const stopped = new Set<string>();
   const send = (message: FromWorker): void => {
     // Synchronous, so that a word is out before a native kernel blocks the thread or a crash ends it.
     const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
@@ -98,6 +102,7 @@ export const serveCoordinator = (registry: RegistrySource): Promise<never> => {
   const run = async (spec: StepSpec): Promise<void> => {
     const abort = new AbortController();
     current = { attempt: spec.attempt, abort };
+    if (stopped.delete(spec.attempt)) abort.abort(stopReason());
     const result = await runAttempt(spec, definitionFor(spec, registry), send, abort.signal);
     current = null;
     send({ kind: 'result', attempt: spec.attempt, result });
@@ -106,8 +111,8 @@ export const serveCoordinator = (registry: RegistrySource): Promise<never> => {
   let queue = Promise.resolve();
   const handle = (message: ToWorker): void => {
     if (message.kind === 'stop') {
-      if (current?.attempt === message.attempt)
-        current.abort.abort(new DOMException('the run is stopping', 'AbortError'));
+      if (current?.attempt === message.attempt) current.abort.abort(stopReason());
+      else stopped.add(message.attempt);
     } else if (message.kind === 'run') queue = queue.then(() => run(message.spec));
     else
       queue = queue.then(async () => {
