@@ -221,7 +221,7 @@ export const commandTable: readonly CommandSpec[] = [
       {
         flags: '--as <format>',
         description: 'for another tool',
-        type: choice('files', 'peft', 'hf'),
+        type: choice('files', 'peft', 'hf', 'gguf'),
       },
     ],
     load: () => import('./commands/export.ts'),

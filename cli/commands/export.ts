@@ -1,17 +1,9 @@
-// `mesa export RUN/STEP[.OUTPUT] FOLDER`: the files of a result, as they are. An adapter is a PEFT folder already; a model
-// of safetensors becomes an HF folder by its config.json, which model.json holds. A form that would need converting is
-// refused, not faked.
+// `mesa export RUN/STEP[.OUTPUT] FOLDER`: the files of a result, as they are, or a model as a Hugging Face folder or one
+// GGUF file. An adapter is a PEFT folder already. A form that a result can't take is refused, not faked.
 
-import {
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { constants, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { err, ok, type Result } from '../../engine/result.ts';
 import { bytes, count } from '../../ui/format.ts';
 import { textOption, type CommandAction } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -26,21 +18,37 @@ const unfit = (artifact: OpenArtifact, form: string): string | null => {
         ? null
         : `a ${artifact.kind} is no PEFT adapter`;
     case 'hf':
-      return has('model.json') && artifact.names.some((name) => name.endsWith('.safetensors'))
-        ? null
-        : `a ${artifact.kind} without safetensors is no HF folder`;
+    case 'gguf':
+      return has('model.json') ? null : `a ${artifact.kind} is no model`;
     default:
       return null;
   }
 };
 
-/** config.json of a model, as model.json holds it, where the model has no file of that name. */
-const configOf = (artifact: OpenArtifact): string | null => {
-  if (artifact.names.includes('config.json')) return null;
-  const { config } = JSON.parse(readFileSync(artifact.file('model.json'), 'utf8')) as {
-    readonly config: object;
-  };
-  return `${JSON.stringify(config, null, 2)}\n`;
+/** The files of a model in another form; the message of what stands in the way. */
+const convert = async (
+  form: 'hf' | 'gguf',
+  artifact: OpenArtifact,
+  folder: string,
+): Promise<Result<readonly string[], { readonly message: string; readonly hint?: string }>> => {
+  const { openModel } = await import('../../models/model.ts');
+  const { CheckpointError } = await import('../../models/checkpoint/error.ts');
+  const file = (name: string): string => artifact.file(name);
+  mkdirSync(folder, { recursive: true });
+  try {
+    const model = openModel(artifact);
+    if (form === 'hf') {
+      const { exportHf } = await import('../../models/checkpoint/export-hf.ts');
+      return ok(exportHf(model, folder, file));
+    }
+    const { exportGguf } = await import('../../models/checkpoint/export-gguf.ts');
+    await exportGguf(model, path.join(folder, 'model.gguf'), file);
+    return ok(['model.gguf']);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const { message, hint } = error;
+    return err({ message, ...(hint === undefined ? {} : { hint }) });
+  }
 };
 
 export const execute: CommandAction = async (context, [text = '', target = ''], options) => {
@@ -59,20 +67,24 @@ export const execute: CommandAction = async (context, [text = '', target = ''], 
   const folder = path.resolve(context.cwd, target);
   if (existsSync(folder) && readdirSync(folder).length > 0)
     return context.usage(`${target} is not empty`, 'name a new folder: nothing is overwritten');
-  for (const name of artifact.names) {
-    const to = path.join(folder, name);
-    mkdirSync(path.dirname(to), { recursive: true });
-    // A copy that shares blocks where the file system can: the cache's own file must stay untouched.
-    copyFileSync(artifact.file(name), to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-    context.stdout.write(`${path.join(target, name)}\n`);
-  }
-  const config = form === 'hf' ? configOf(artifact) : null;
-  if (config !== null) {
-    writeFileSync(path.join(folder, 'config.json'), config, { flag: 'wx' });
-    context.stdout.write(`${path.join(target, 'config.json')}\n`);
-  }
+  let names = artifact.names;
+  if (form === 'hf' || form === 'gguf') {
+    const converted = await convert(form, artifact, folder);
+    if (!converted.ok) {
+      project.value.close();
+      return context.usage(converted.error.message, converted.error.hint);
+    }
+    names = converted.value;
+  } else
+    for (const name of names) {
+      const to = path.join(folder, name);
+      mkdirSync(path.dirname(to), { recursive: true });
+      // A copy that shares blocks where the file system can: the cache's own file must stay untouched.
+      copyFileSync(artifact.file(name), to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    }
+  for (const name of names) context.stdout.write(`${path.join(target, name)}\n`);
   context.stderr.write(
-    `${count(artifact.names.length, 'file')}, ${bytes(output.bytes)}, kind ${output.kind}\n`,
+    `${count(names.length, 'file')}, ${bytes(output.bytes)}, kind ${output.kind}\n`,
   );
   project.value.close();
   return exitCodes.ok;
