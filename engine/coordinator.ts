@@ -263,10 +263,15 @@ export class Coordinator {
       });
       const idle = this.#running.size === 0 && this.#looking === 0 && this.#arrived.length === 0;
       const nothingLeft = this.#halted || (this.#ready.length === 0 && this.#held.size === 0);
-      if (!idle || !nothingLeft || this.#pumping) return;
+      if (!idle || !nothingLeft || this.#isPumping()) return;
       clearTimeout(this.#pollTimer);
       this.#over.resolve(undefined);
     });
+  }
+
+  /** A call, since the flag may have been raised by what was just done. */
+  #isPumping(): boolean {
+    return this.#pumping;
   }
 
   #start(): void {

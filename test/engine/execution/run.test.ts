@@ -244,6 +244,30 @@ describe('running', () => {
     assert.notEqual(digests(second.record)['refer'], digests(first.record)['refer']);
   });
 
+  test('two steps with one key are one piece of work', async () => {
+    const attempts = hand.path('twins.txt');
+    const twin = { params: { text: 'twin', attempts } };
+    const { record } = await hand.run({ castor: twin, pollux: twin });
+    assert.deepEqual(Object.values(states(record)).toSorted(), ['cached', 'ran']);
+    assert.equal(readFileSync(attempts, 'utf8'), 'twin\n');
+  });
+
+  test('a plan says what an unfinished checkpoint is good for', async () => {
+    const steps = (rows: number): Record<string, HandStep> => ({ halfway: { params: { rows } } });
+    const handle = hand.start(await hand.plan(steps(5000)), {}, (event) => {
+      if (event.event === 'checkpoint-saved') handle.stop('checkpoint');
+    });
+    assert.deepEqual(states(await handle.done), { halfway: 'interrupted' });
+    assert.match(
+      await statusOf(steps(5000), 'halfway'),
+      /^stale: .*\(goes on from its checkpoint\)$/,
+    );
+    assert.match(
+      await statusOf(steps(3), 'halfway'),
+      /\(starts anew: rows 5000 → 3; the unfinished checkpoint is kept until \d{4}-\d\d-\d\d\)$/,
+    );
+  });
+
   test('a model step has a process of its own, whose peak memory is measured', async () => {
     const { record } = await hand.run({ model: { definition: heavy, params: { text: 'heavy' } } });
     const peak = record.steps[0]?.result?.measurements.find((each) => each.name === 'peak_memory');
