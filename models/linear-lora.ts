@@ -30,7 +30,7 @@ export interface FittedAdapter {
 export const fitAdapter = (
   lora: LoraConfig,
   config: ModelConfig,
-  weights: WeightSource,
+  weights: { get(name: string): { readonly shape: readonly number[] } | undefined },
 ): FittedAdapter => {
   const linears = linearModules(config);
   const modules = modelModules(config.modelType);

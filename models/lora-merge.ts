@@ -8,7 +8,7 @@ import type { WeightSource } from './weights.ts';
 
 /** The float32 weight `name` with the adapter in it. */
 export const mergedWeight = (
-  weights: WeightSource,
+  weights: Pick<WeightSource, 'read'>,
   adapter: FittedAdapter,
   tensors: ReadonlyMap<string, NamedTensor>,
   name: string,
