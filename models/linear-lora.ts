@@ -10,7 +10,6 @@ import { AdapterError, loraTargets, savedModules, tensorNames } from './lora.ts'
 import { linearModules, modelModules } from './modules.ts';
 import type { NamedTensor } from './peft-files.ts';
 import type { ModelTensors } from './tensors.ts';
-import type { WeightSource } from './weights.ts';
 
 export interface AdapterTensor {
   /** As in adapter_model.safetensors. */
