@@ -12,6 +12,7 @@ import {
   readSafetensorsHeader,
   writeSafetensors,
   type SafetensorsEntry,
+  type SafetensorsTensor,
 } from './safetensors.ts';
 import { countOf, readTensor, rowsOf, storedRows, type StoredTensor } from './stored.ts';
 
@@ -59,20 +60,54 @@ const indexOf = (names: readonly string[], file: (name: string) => string): stri
   return `${JSON.stringify(index, null, 2)}\n`;
 };
 
-/** Weights that were packed are floats now. */
+/** Where blocks became floats nothing is packed; bitsandbytes' layers stay. */
 const configOf = ({ document }: Model): Readonly<Record<string, unknown>> => {
-  if (document.checkpoint.format === 'safetensors') return document.config;
+  const { format } = document.checkpoint;
+  if (format === 'safetensors' || format === 'mesa') return document.config;
   const { quantization_config: _packed, ...config } = document.config;
   return { ...config, torch_dtype: 'float32' };
 };
 
 const writeWeights = (path: string, model: Model): void => {
   using files = new OpenFiles();
-  const entries = [...model.tensors().values()].map((tensor) =>
-    entryOf(tensor, model.config.modelType, files),
+  const { modelType } = model.config;
+  const own = bitsandbytesParts(model);
+  const entries = [...model.tensors().values()].flatMap(
+    (tensor) =>
+      own.get(tensor.storedName)?.map((part) => rawEntry(part, files)) ??
+      entryOf(tensor, modelType, files),
   );
   writeSafetensors(path, entries, { format: 'pt' });
 };
+
+/** Layers that bitsandbytes quantised, with the tensors that make them up, as they lie in a file of MESA's. */
+const bitsandbytesParts = (model: Model): ReadonlyMap<string, readonly SafetensorsTensor[]> => {
+  const layers = new Map<string, readonly SafetensorsTensor[]>();
+  if (model.document.checkpoint.format !== 'mesa') return layers;
+  const headers = new Map<string, readonly SafetensorsTensor[]>();
+  for (const { storedName, quantized, data } of model.tensors().values()) {
+    if (quantized?.kind !== 'bnb4' && quantized?.kind !== 'int8') continue;
+    const module = storedName.replace(/weight$/, '');
+    const all = headers.get(data.path) ?? [...readSafetensorsHeader(data.path).tensors.values()];
+    headers.set(data.path, all);
+    const parts = all.filter(
+      ({ name }) =>
+        name === storedName ||
+        name.startsWith(`${storedName}.`) ||
+        name === `${module}SCB` ||
+        name === `${module}weight_format`,
+    );
+    layers.set(storedName, parts);
+  }
+  return layers;
+};
+
+const rawEntry = ({ name, dtype, shape, data }: SafetensorsTensor, files: OpenFiles) => ({
+  name,
+  dtype,
+  shape,
+  chunks: () => [files.read(data)],
+});
 
 const entryOf = (tensor: StoredTensor, modelType: string, files: OpenFiles): SafetensorsEntry => {
   const { name, shape, encoding, arrangement, quantized } = tensor;

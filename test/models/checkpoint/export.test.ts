@@ -196,3 +196,36 @@ for (const format of ['q4_1', 'int4', 'nf4'])
       for (const each of [base, run, again]) each.dispose();
     },
   );
+
+test(
+  'a GGUF model in NF4, exported: bitsandbytes layers stay, the embeddings become floats',
+  {
+    skip: skipUnlessShared('goldens/quantization/gguf'),
+  },
+  async () => {
+    using folder = temporaryFolder();
+    const base = await runStep(loadModel, {
+      params: { source: 'path', path: sharedPath('goldens/quantization/gguf/llama-q8_0.gguf') },
+    });
+    const run = await runStep(quantize, {
+      params: { format: 'nf4', double_quant: true },
+      inputs: { model: base.output('model', 'model') },
+    });
+    const artifact = run.output('model', 'model');
+    const quantised = openModel(artifact);
+    assert.equal(quantised.document.checkpoint.format, 'mesa');
+    exportHf(quantised, folder.path, (name) => artifact.file(name));
+    const again = await runStep(loadModel, { params: { source: 'path', path: folder.path } });
+    const read = openModel(again.output('model', 'model'));
+    assert.equal(read.document.checkpoint.format, 'safetensors');
+    assert.ok('quantization_config' in read.document.config);
+    using files = new OpenFiles();
+    for (const [name, tensor] of quantised.tensors()) {
+      const found = read.tensors().get(name);
+      assert.equal(found?.quantized?.kind, tensor.quantized?.kind, name);
+      if (found !== undefined)
+        assert.deepEqual(readTensor(found, files), readTensor(tensor, files), name);
+    }
+    for (const each of [base, run, again]) each.dispose();
+  },
+);
