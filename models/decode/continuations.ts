@@ -4,7 +4,6 @@
 
 /** What Python's str.rstrip() removes. */
 const TRAILING_SPACE =
-  // eslint-disable-next-line no-control-regex -- Python counts \x1c-\x1f as white space
   /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/u;
 
 /** `special`: whether the tokenizer's own beginning and end tokens are added. */

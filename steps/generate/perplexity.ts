@@ -7,14 +7,6 @@ import { slidingWindows } from '../../models/decode/windows.ts';
 import { keptFields } from './prompts.ts';
 import { inTokenOrder, meter, type Work } from './work.ts';
 
-interface Text {
-  readonly index: number;
-  readonly row: PromptRow;
-  readonly tokens: readonly number[];
-  /** The first token that is scored. */
-  readonly from: number;
-}
-
 export const scoreTexts = async (work: Work, stride: number): Promise<void> => {
   const { context, journal, rows, maxLength } = work;
   const texts = rows.flatMap((row, index) =>

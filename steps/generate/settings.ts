@@ -49,7 +49,7 @@ export const settingsOf = ({ params }: StepContext): Settings => {
     stride: optional('stride'),
     activations: params['activations'] as Settings['activations'],
     batchTokens: optional('batch_tokens'),
-    device: String(params['device']),
+    device: typeof params['device'] === 'string' ? params['device'] : 'auto',
     allowTemplateMismatch: params['allow_template_mismatch'] === true,
   };
 };

@@ -108,9 +108,7 @@ describe('generate', { skip: skipUnlessShared(folder) }, () => {
     });
     const scored = rowsOf(await run({ mode: 'choices' }));
     for (const { choices = [], prediction } of scored) {
-      const likelihoods = choices.map((choice) =>
-        'logprob' in choice ? Number(choice.logprob) : NaN,
-      );
+      const likelihoods = choices.map((choice) => ('logprob' in choice ? choice.logprob : NaN));
       assert.deepEqual(
         choices.map((choice) => ('tokens' in choice ? choice.tokens : null)),
         [1, 2, 3],

@@ -28,7 +28,7 @@ test('a stop string is noticed with the token that completes it', () => {
         const bytes = Buffer.from(text, 'utf8');
         const vocabulary: Uint8Array[] = [];
         for (let at = 0; at < bytes.length;) {
-          const size = sizes.next().value ?? 1;
+          const size: number = sizes.next().value as number;
           vocabulary.push(bytes.subarray(at, at + size));
           at += size;
         }
