@@ -7,7 +7,7 @@
 //                              ▲                 │
 //                              └───── retry ─────┴──► failed, interrupted ──► what follows is skipped
 
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,8 @@ export class Coordinator {
   readonly #ready: RunStep[] = [];
   readonly #running = new Set<RunStep>();
   readonly #held = new Set<RunStep>();
+  /** Keys of checkpoints that lay there when the run began. */
+  readonly #checkpoints: ReadonlySet<string>;
   #arrived: { readonly step: RunStep; readonly arrived: Arrived }[] = [];
   #looking = 0;
   #pumping = false;
@@ -90,6 +92,8 @@ export class Coordinator {
     this.#voice = voice;
     this.#executor = executor;
     this.#steps = makeSteps(plan);
+    const { checkpointsDir } = this.#project;
+    this.#checkpoints = new Set(existsSync(checkpointsDir) ? readdirSync(checkpointsDir) : []);
   }
 
   /** Runs to the end. Rejects where MESA itself is broken; no worker outlives the run then either. */
@@ -238,6 +242,9 @@ export class Coordinator {
         this.#project.actions.put({ ...action, id: step.instance.id, step: step.name });
       });
     }
+    // A kill between taking the result in and this leaves the checkpoint of a finished step.
+    if (this.#checkpoints.has(action.key) && !this.#leases.isTaken(action.key))
+      this.#dropCheckpoint(step);
     this.#voice.say({ event: 'step-cached', step: step.name, result, made });
     this.#done(step, result);
   }
@@ -460,7 +467,7 @@ export class Coordinator {
   }
 
   #answer(step: RunStep, durationMs: number, answer: Accepted): void {
-    const { checkpointsDir, cacheDir } = this.#project;
+    const { cacheDir } = this.#project;
     const { definition, params } = step.instance;
     if (answer.kind === 'refused') {
       const { error } = answer;
@@ -469,9 +476,7 @@ export class Coordinator {
       this.#failed(step, storageFailure(error, cacheDir) ?? refused, durationMs);
       return;
     }
-    const folder = join(checkpointsDir, step.key ?? '');
-    if (step.key !== null && existsSync(folder))
-      this.#removals.push(rm(folder, { recursive: true, force: true }));
+    this.#dropCheckpoint(step);
     const { result } = answer;
     // An observation may differ each time; that is why the first one stands.
     const changed = definition.deterministic?.(params) === false ? null : answer.changed;
@@ -479,6 +484,12 @@ export class Coordinator {
     const extra = changed === null ? {} : { changedOutput: changed };
     this.#voice.say({ event: 'step-finished', step: step.name, result, durationMs, ...extra });
     this.#done(step, result);
+  }
+
+  #dropCheckpoint({ key }: RunStep): void {
+    if (key === null) return;
+    const folder = join(this.#project.checkpointsDir, key);
+    if (existsSync(folder)) this.#removals.push(rm(folder, { recursive: true, force: true }));
   }
 
   #kill(step: RunStep): void {

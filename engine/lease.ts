@@ -82,6 +82,11 @@ export class Leases {
     return { kind: 'taken' };
   }
 
+  /** Whether somebody, living or dead, has the lease. */
+  isTaken(key: StepKey): boolean {
+    return this.#holder.get(key) !== undefined;
+  }
+
   release(key: StepKey): void {
     this.#release.run(key, this.id);
   }

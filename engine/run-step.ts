@@ -70,7 +70,7 @@ const makeStep = (plan: PlanStep): RunStep => ({
   key: plan.key,
   fields: plan.fields,
   reason: plan.planned.status.kind === 'stale' ? plan.planned.status.reason : '',
-  looked: false,
+  looked: plan.damages.length > 0,
   result: null,
   pathMs: 0,
   attempts: 0,
