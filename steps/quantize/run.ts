@@ -91,7 +91,7 @@ const withQuantization = (
       bnb_4bit_use_double_quant: doubleQuant,
       bnb_4bit_compute_dtype: 'float32',
       bnb_4bit_quant_storage: 'uint8',
-      llm_int8_threshold: 6,
+      // llm_int8_threshold stays its default: transformers wants a float, and JSON from JavaScript has no 6.0.
       llm_int8_has_fp16_weight: false,
       llm_int8_enable_fp32_cpu_offload: false,
       llm_int8_skip_modules: skipModules,
