@@ -205,6 +205,7 @@ export const startHub = async (
       );
       const entries: object[] = [...folders].map((name) => ({
         type: 'directory',
+        oid: '0'.repeat(40),
         path: name,
         size: 0,
       }));
