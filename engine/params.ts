@@ -171,7 +171,8 @@ const describe = (
   problems: Problems,
 ): Params | null => {
   try {
-    const complaints = definition.check?.(value) ?? [];
+    const ports = outline.inputs.map(({ port }) => scalarText(port));
+    const complaints = definition.check?.(value, ports) ?? [];
     for (const { pointer, message, hint } of complaints) {
       problems.add('E308', nodeAt(node, pointer, outline.withPlace), message, { hint });
     }

@@ -77,9 +77,13 @@ export interface StepDefinition {
   device?(params: JsonObject): string | null;
   /** What the step takes from a hub with these parameters (default: nothing). Not for plugins. */
   hub?(params: JsonObject): readonly HubRequest[];
-  /** Further checks that a schema can't express: messages with the JSON pointer of the parameter they are about. */
+  /**
+   * Further checks that a schema can't express: messages with the JSON pointer of the parameter they are about ('' for
+   * none). `inputs`: the ports that are given, for those that only some parameters need (plugins aren't told).
+   */
   check?(
     params: JsonObject,
+    inputs?: readonly string[],
   ): readonly { readonly pointer: string; readonly message: string; readonly hint?: string }[];
   /** `light` steps share warm workers; a `model` step gets a process and, unless it says less, all cores. */
   readonly weight: 'light' | 'model';
