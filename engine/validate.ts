@@ -1,5 +1,5 @@
 // Checks parameters against a step's JSON Schema (draft-07) and fills defaults, on nodes instead of plain values, so
-// that every complaint has its place. Compiled to closures once per schema. Why not ajv: docs/design/0002-validation.md.
+// that every complaint has its place. Compiled to closures once per schema. Why not ajv: docs/design/0006-validation.md.
 
 import { resolve } from 'node:path';
 import type { Json, JsonObject, JsonSchema } from '../schemas/json.ts';
