@@ -14,6 +14,9 @@ export interface TextSettings {
   readonly noRepeatNgramSize: number;
   readonly stop: readonly string[];
   readonly sequences: number;
+  readonly beams: number;
+  readonly lengthPenalty: number;
+  readonly earlyStopping: boolean;
 }
 
 export interface Settings {
@@ -44,6 +47,9 @@ export const settingsOf = ({ params }: StepContext): Settings => {
       noRepeatNgramSize: number('no_repeat_ngram_size'),
       stop: params['stop'] as readonly string[],
       sequences: number('num_return_sequences'),
+      beams: number('num_beams'),
+      lengthPenalty: number('length_penalty'),
+      earlyStopping: params['early_stopping'] === true,
     },
     maxLength: optional('max_length'),
     stride: optional('stride'),
@@ -81,6 +87,13 @@ export const describeDecoding = (
     no_repeat_ngram_size: text.noRepeatNgramSize,
     stop: text.stop,
     num_return_sequences: text.sequences,
+    ...(text.beams > 1
+      ? {
+          num_beams: text.beams,
+          length_penalty: text.lengthPenalty,
+          early_stopping: text.earlyStopping,
+        }
+      : {}),
     end_tokens: effective.endTokens,
     ...(sampled ? { seed: effective.seed } : {}),
   };

@@ -79,6 +79,25 @@ export const generate = defineStep({
         default: [],
         description: 'The text ends before the first of these strings (text).',
       },
+      num_beams: {
+        type: 'integer',
+        minimum: 1,
+        default: 1,
+        description:
+          'Search with this many beams for the text of the highest score, instead of taking one token after the other; 1: off (text).',
+      },
+      length_penalty: {
+        type: 'number',
+        default: 1,
+        description:
+          'Exponent on the length that divides the log-probability of a beam; above 0 favours longer texts (text, with num_beams).',
+      },
+      early_stopping: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Stop at the first num_beams finished texts, instead of when none can become better (text, with num_beams).',
+      },
       num_return_sequences: {
         type: 'integer',
         minimum: 1,
@@ -153,12 +172,25 @@ export const generate = defineStep({
           message: 'min_new_tokens is greater than max_new_tokens',
         });
       }
-      if (Number(params['num_return_sequences'] ?? 1) > 1 && !samples(params)) {
+      const sequences = Number(params['num_return_sequences'] ?? 1);
+      const beams = Number(params['num_beams'] ?? 1);
+      if (beams > 1 && samples(params)) {
+        problems.push({
+          pointer: '/num_beams',
+          message: 'beams and drawing at random exclude each other',
+          hint: 'leave out temperature or num_beams',
+        });
+      } else if (beams > 1 && sequences > beams) {
+        problems.push({
+          pointer: '/num_return_sequences',
+          message: `${beams} beams give ${beams} answers at most`,
+        });
+      } else if (sequences > 1 && beams === 1 && !samples(params)) {
         problems.push({
           pointer: '/num_return_sequences',
           message:
             'several answers to a prompt need a temperature above 0: greedy ones are all equal',
-          hint: 'set temperature, for example 0.7',
+          hint: 'set temperature, for example 0.7, or num_beams',
         });
       }
     }

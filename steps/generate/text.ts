@@ -2,6 +2,7 @@
 
 import { StepError } from '../../engine/step.ts';
 import type { PredictionRow, PromptRow } from '../../schemas/artifact.ts';
+import { BeamSearch } from '../../models/decode/beams.ts';
 import { bytesPerToken } from '../../models/decode/cache.ts';
 import { isArgmax, type Decoding } from '../../models/decode/parameters.ts';
 import type { Runner } from '../../models/decode/runner.ts';
@@ -17,7 +18,7 @@ interface Request extends TextRequest {
 }
 
 export const answerAll = async (work: Work): Promise<void> => {
-  const { context, settings, journal, endTokens } = work;
+  const { context, settings, endTokens } = work;
   const { stop, sequences } = settings.text;
   const decoding: Decoding = { ...settings.text, endTokens };
   const requests = openRequests(work);
@@ -28,30 +29,53 @@ export const answerAll = async (work: Work): Promise<void> => {
   }
   const detokenize = (ids: readonly number[]): string =>
     tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? '';
+  const stopped = stopWatch(stop, detokenize);
   const longest = Math.max(...requests.map(({ prompt }) => prompt.length)) + decoding.maxNewTokens;
-  const runner = await work.open(isArgmax(decoding) ? 'next' : 'logits', longest);
+  const head = settings.text.beams === 1 && isArgmax(decoding) ? 'next' : 'logits';
+  const runner = await work.open(head, longest);
   const meterOf = meter(work, work.rows.length * sequences, 'tokens/s generated');
+  const finish = (request: Request | undefined, result: TextResult): void => {
+    if (request === undefined) return;
+    const text = textOf(result, stop, detokenize);
+    meterOf.finished(request.index, predictionOf(request, result, text, sequences));
+  };
   try {
+    if (settings.text.beams > 1) {
+      const options = { ...settings.text, decoding, stopped, signal: context.signal };
+      await searchAll(new BeamSearch(runner, options), requests, finish);
+      return;
+    }
     await generateText(runner, requests, {
       decoding,
       seed: context.seed,
       places: placesFor(runner, longest, settings.batchTokens),
-      stopped: stopWatch(stop, detokenize),
+      stopped,
       signal: context.signal,
       onStep: (generated) => {
         meterOf.tokens(generated);
       },
       onFinished: (at, result) => {
-        const request = requests[at];
-        if (request === undefined || journal.rows.has(request.index)) return;
-        meterOf.finished(
-          request.index,
-          predictionOf(request, result, textOf(result, stop, detokenize), sequences),
-        );
+        finish(requests[at], result);
       },
     });
   } finally {
     await runner.release();
+  }
+};
+
+/** One search gives all answers to a prompt, the n-th best to its n-th sequence. */
+const searchAll = async (
+  search: BeamSearch,
+  requests: readonly Request[],
+  finish: (request: Request, result: TextResult) => void,
+): Promise<void> => {
+  for (const answers of Map.groupBy(requests, ({ row }) => row).values()) {
+    const results = await search.run(answers[0]?.prompt ?? []);
+    for (const request of answers) {
+      // Fewer texts than beams may be finished when none can become better: the last stands for the rest.
+      const result = results[request.sequence] ?? results.at(-1);
+      if (result !== undefined) finish(request, result);
+    }
   }
 };
 

@@ -86,6 +86,7 @@ describe('generate', { skip: skipUnlessShared(folder) }, () => {
   const text = { max_new_tokens: 12, temperature: 0.8, top_k: 40 };
   const modes: Readonly<Record<string, JsonObject>> = {
     text,
+    beams: { max_new_tokens: 8, num_beams: 3, num_return_sequences: 2 },
     choices: { mode: 'choices' },
     perplexity: { mode: 'perplexity' },
   };
