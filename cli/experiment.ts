@@ -9,9 +9,9 @@ import { findRoot } from '../engine/find-root.ts';
 import { selectInstances, findInstances } from '../engine/graph.ts';
 import { readLock, type Lock } from '../engine/lock.ts';
 import { planExperiment, type Plan } from '../engine/plan.ts';
+import type { Plugins } from '../engine/plugins.ts';
 import { openProject, type Project } from '../engine/project.ts';
 import { err, ok, type Result } from '../engine/result.ts';
-import type { StepDefinition } from '../engine/step.ts';
 import { codeOfSteps } from './code.ts';
 import { describePlugins } from './plugins.ts';
 import { notLocked } from './hub-requests.ts';
@@ -69,12 +69,10 @@ export const readExperiment = async (
     registry,
   };
   const uses = listPlugins(request);
-  let plugins: ReadonlyMap<string, StepDefinition> = new Map();
-  if (uses.length > 0) {
-    const described = describePlugins(uses, findRoot(request.file), context.env['MESA_CACHE_DIR']);
-    if (!described.ok) return described;
-    plugins = described.value;
-  }
+  const plugins: Plugins =
+    uses.length === 0
+      ? new Map()
+      : describePlugins(uses, findRoot(request.file), context.env['MESA_CACHE_DIR']);
   return analyzeExperiment({ ...request, plugins, env: context.env });
 };
 

@@ -7,10 +7,7 @@ import type { PluginUse } from '../engine/read-experiment.ts';
 import { closureMemory, pluginClosure } from '../engine/code-digest.ts';
 import { factsIn, openDatabase, type Sqlite } from '../engine/database.ts';
 import type { ClosureMemory } from '../engine/module-closure.ts';
-import { describePlugins as describe, type AnswerMemory } from '../engine/plugins.ts';
-import type { Result } from '../engine/result.ts';
-import type { StepDefinition } from '../engine/step.ts';
-import type { Diagnostic } from '../schemas/diagnostic.ts';
+import { describePlugins as describe, type AnswerMemory, type Plugins } from '../engine/plugins.ts';
 import { codeLayout } from './code.ts';
 import { workerCommand } from './worker-command.ts';
 
@@ -37,7 +34,7 @@ export const describePlugins = (
   uses: readonly PluginUse[],
   root: string,
   cacheDir: string | undefined,
-): Result<ReadonlyMap<string, StepDefinition>, readonly Diagnostic[]> => {
+): Plugins => {
   const folder = path.resolve(root, cacheDir === undefined || cacheDir === '' ? '.mesa' : cacheDir);
   return describe(uses, workerCommand(), root, memoryIn(openExisting(folder)));
 };

@@ -11,6 +11,7 @@ import { cycles, topologicalOrder, type Graph } from './graph.ts';
 import { Linker, type LinkedStep } from './link.ts';
 import { readMatrix } from './matrix.ts';
 import { reportSecrets } from './params.ts';
+import type { Plugins } from './plugins.ts';
 import { Problems } from './problems.ts';
 import { Projections } from './projection.ts';
 import { readExperiment, type DocumentRequest } from './read-experiment.ts';
@@ -18,7 +19,7 @@ import { References } from './references.ts';
 import { resolveTree, type Resolved } from './resolved.ts';
 import { err, ok, type Result } from './result.ts';
 import { locate } from './source.ts';
-import type { StepDefinition, StepRegistry } from './step.ts';
+import type { StepRegistry } from './step.ts';
 import { wholeNumber, type Settings } from './step-settings.ts';
 import { StepTypes } from './step-types.ts';
 import type { Outline } from './structure.ts';
@@ -27,7 +28,7 @@ import { entryOf, isNull, scalarText, type ScalarNode } from './yaml-node.ts';
 export interface AnalyzeRequest extends DocumentRequest {
   readonly registry: StepRegistry;
   /** Plugins that have been described, by absolute path of their module (see listPlugins). */
-  readonly plugins: ReadonlyMap<string, StepDefinition>;
+  readonly plugins: Plugins;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -138,9 +139,9 @@ class Analysis {
     const order = topologicalOrder(after);
     const expanded = this.#expander.expand(linked, order);
     const instances = this.#instances(expanded, order);
+    this.#reportUnusedAxes(linked);
     // Where something else is wrong, what looks unused may be what is wrong.
     if (!this.#problems.hasErrors) {
-      this.#reportUnusedAxes(linked);
       for (const step of expanded) if (step !== undefined) this.#warnUnusedSeed(step);
     }
     return instances;
@@ -269,9 +270,13 @@ class Analysis {
   #reportUnusedAxes(steps: readonly LinkedStep[]): void {
     const used = new Set(steps.flatMap((step) => this.#expander.ownAxes(step)));
     const { axes, keys } = this.#projections.matrix;
+    // The axis that a reference misspells isn't unused, nor one that a step names which could not be read; and where the
+    // matrix itself is wrong, that comes first.
+    if (this.#problems.has('E218') || this.#problems.has('E224')) return;
     for (const [axis, name] of axes.entries()) {
       const key = keys[axis];
       if (used.has(axis) || key === undefined) continue;
+      if (this.#problems.hasErrors && key.source.text.includes(`matrix.${name}`)) continue;
       this.#problems.add('W201', key, `no step uses the matrix axis "${name}"`, {
         hint: `use it as \${matrix.${name}} in a step`,
       });

@@ -5,6 +5,12 @@ import { workerData, type MessagePort } from 'node:worker_threads';
 import { WorkerProcess } from './executors/worker-process.ts';
 import type { BridgeData, BridgeQuestion, Described } from './plugins.ts';
 
+const ended = (code: number | null, signal: string | null, printed: readonly string[]): string => {
+  const how =
+    code === null ? `was ended by ${signal ?? 'a signal'}` : `ended with exit code ${code}`;
+  return [`its process ${how} before it said what it is`, ...printed].join(' ');
+};
+
 const serve = ({ worker, cwd, port, signal }: BridgeData): void => {
   const flag = new Int32Array(signal);
   const answer = (to: MessagePort, described: Described): void => {
@@ -26,11 +32,11 @@ const serve = ({ worker, cwd, port, signal }: BridgeData): void => {
       output: (text) => {
         printed = [...printed, text].slice(-5);
       },
-      exit: () => {
+      exit: (code, signal) => {
         process = null;
         if (!waiting) return;
         waiting = false;
-        answer(port, { answer: null, error: `its process ended: ${printed.join(' ')}` });
+        answer(port, { answer: null, error: ended(code, signal, printed) });
       },
     };
     return started;

@@ -8,7 +8,6 @@ import {
   Worker,
   type MessagePort,
 } from 'node:worker_threads';
-import type { Diagnostic, Location } from '../schemas/diagnostic.ts';
 import type { Json, JsonObject } from '../schemas/json.ts';
 import { hashCanonical } from './canonical.ts';
 import type { WorkerCommand } from './executors/worker-process.ts';
@@ -67,7 +66,8 @@ class Bridge {
     port.postMessage(question);
     const waited = Atomics.wait(this.#signal, 0, before, PATIENCE_MS);
     const received = receiveMessageOnPort(port) as { readonly message: Described } | undefined;
-    if (waited === 'timed-out' || received === undefined) return err('it did not answer');
+    if (waited === 'timed-out' || received === undefined)
+      return err(`it did not answer within ${PATIENCE_MS / 1000} s`);
     const { answer, error } = received.message;
     return error === null ? ok(answer) : err(error);
   }
@@ -99,8 +99,10 @@ export interface NamedPlugin {
   readonly uses: string;
   /** Absolute path. */
   readonly module: string;
-  readonly location: Location;
 }
+
+/** By module: what a plugin is, or why it can't be used. That is said where it is named, with all else that is wrong. */
+export type Plugins = ReadonlyMap<string, Result<StepDefinition, string>>;
 
 /**
  * Definitions of plugins by module. Their functions throw where the plugin's do: a plugin that can't say what it
@@ -111,10 +113,9 @@ export const describePlugins = (
   worker: WorkerCommand,
   cwd: string,
   memory: AnswerMemory,
-): Result<ReadonlyMap<string, StepDefinition>, readonly Diagnostic[]> => {
+): Plugins => {
   const bridge = new Bridge(worker, cwd);
-  const problems: Diagnostic[] = [];
-  const found = new Map<string, StepDefinition>();
+  const found = new Map<string, Result<StepDefinition, string>>();
   const ask = (code: string, question: BridgeQuestion): Result<Json, string> => {
     const key = hashCanonical('plugin-question', [code, question.params]);
     const known = memory.get(key);
@@ -123,7 +124,7 @@ export const describePlugins = (
     if (answer.ok) memory.set(key, JSON.stringify(answer.value));
     return answer;
   };
-  for (const { uses, module, location } of plugins) {
+  for (const { uses, module } of plugins) {
     let code: string;
     try {
       code = memory.digest(module);
@@ -133,8 +134,7 @@ export const describePlugins = (
     }
     const described = ask(code, { module, params: null });
     if (!described.ok) {
-      const message = `${uses} can't be used as a step type: ${described.error}`;
-      problems.push({ severity: 'error', code: 'E228', message, location });
+      found.set(module, described);
       continue;
     }
     const answered = new Map<string, PluginAnswers>();
@@ -149,7 +149,7 @@ export const describePlugins = (
       }
       return known;
     };
-    found.set(module, definitionOf(described.value as unknown as PluginDescription, answers));
+    found.set(module, ok(definitionOf(described.value as unknown as PluginDescription, answers)));
   }
-  return problems.length > 0 ? err(problems) : ok(found);
+  return found;
 };

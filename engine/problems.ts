@@ -63,6 +63,10 @@ export class Problems {
     return this.#errors > 0;
   }
 
+  has(code: DiagnosticCode): boolean {
+    return this.#list.some((problem) => problem.code === code);
+  }
+
   get errorCount(): number {
     return this.#errors;
   }

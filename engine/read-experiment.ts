@@ -1,11 +1,9 @@
 // What is asked for (a file, values of the command line) read into an outline, and the plugins that it names.
 
 import { resolve } from 'node:path';
-import type { Location } from '../schemas/diagnostic.ts';
 import { loadDocument } from './extends.ts';
 import { applyOverrides, type Override } from './overrides.ts';
 import { Problems } from './problems.ts';
-import { locate } from './source.ts';
 import type { StepRegistry } from './step.ts';
 import { pluginModule } from './step-types.ts';
 import { readOutline, type Outline } from './structure.ts';
@@ -40,7 +38,6 @@ export interface PluginUse {
   readonly uses: string;
   /** Absolute path of the module: the key of AnalyzeRequest.plugins. */
   readonly module: string;
-  readonly location: Location;
 }
 
 /** The plugins that an experiment names, each once: described by a worker before the experiment is analysed. */
@@ -53,7 +50,7 @@ export const listPlugins = (
   for (const { uses } of outline?.steps ?? []) {
     const module = uses === null ? null : pluginModule(uses, request.registry);
     if (uses === null || module === null || found.has(module)) continue;
-    found.set(module, { uses: scalarText(uses), module, location: locate(uses) });
+    found.set(module, { uses: scalarText(uses), module });
   }
   return [...found.values()];
 };

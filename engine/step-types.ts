@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import type { Plugins } from './plugins.ts';
 import type { Problems } from './problems.ts';
 import type { StepDefinition, StepRegistry } from './step.ts';
 import type { StepOutline } from './structure.ts';
@@ -57,14 +58,10 @@ export const pluginModule = (uses: ScalarNode, registry: StepRegistry): string |
 /** Looks types up, each `uses` once. */
 export class StepTypes {
   readonly #registry: StepRegistry;
-  readonly #plugins: ReadonlyMap<string, StepDefinition>;
+  readonly #plugins: Plugins;
   readonly #problems: Problems;
 
-  constructor(
-    registry: StepRegistry,
-    plugins: ReadonlyMap<string, StepDefinition>,
-    problems: Problems,
-  ) {
+  constructor(registry: StepRegistry, plugins: Plugins, problems: Problems) {
     this.#registry = registry;
     this.#plugins = plugins;
     this.#problems = problems;
@@ -83,8 +80,13 @@ export class StepTypes {
       this.#problems.add('E207', uses, `there is no step type "${text}"`, { hint });
       return null;
     }
-    const definition = this.#plugins.get(plugin);
-    if (definition !== undefined) {
+    const described = this.#plugins.get(plugin);
+    if (described?.ok === false) {
+      this.#problems.add('E228', uses, `${text} can't be used as a step type: ${described.error}`);
+      return null;
+    }
+    if (described !== undefined) {
+      const definition = described.value;
       const unsupported = unsupportedKeywords(definition.params);
       if (unsupported.length === 0) return { definition, plugin };
       this.#problems.add('E228', uses, `the parameters of ${text} use ${unsupported.join(', ')}`, {

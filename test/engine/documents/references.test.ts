@@ -12,6 +12,7 @@ import {
 import { listPlugins } from '../../../engine/read-experiment.ts';
 import { looksSecret, parseReferences } from '../../../engine/reference-syntax.ts';
 import { resolvedYaml } from '../../../engine/resolved-yaml.ts';
+import { err } from '../../../engine/result.ts';
 import { analyzeText, codesOf, experimentOf, withRequest, type Extra } from './analyze-text.ts';
 
 test('text is its segments put together again', () => {
@@ -225,14 +226,35 @@ test('plugins are named once, by the module that a path or a package means', () 
     (request) => {
       const plugins = listPlugins(request);
       assert.deepEqual(
-        plugins.map(({ uses, module, location }) => [
-          uses,
-          module.replace(dirname(request.file), ''),
-          location.start.line,
-        ]),
-        [['./mine.ts', '/mine.ts', 2]],
+        plugins.map(({ uses, module }) => [uses, module.replace(dirname(request.file), '')]),
+        [['./mine.ts', '/mine.ts']],
       );
     },
   );
   assert.deepEqual(codesOf('steps:\n  a: { uses: ./mine.ts }\n', { files }), ['E228']);
+});
+
+test('a plugin that cannot be used is said where it is named, with all else that is wrong', () => {
+  withRequest(
+    'steps:\n  a: { uses: ./mine.ts }\n  b: { uses: ./mine.ts }\n  c: { uses: nowhere }\n',
+    { files: { 'mine.ts': '' } },
+    (request) => {
+      const [plugin] = listPlugins(request);
+      assert.ok(plugin !== undefined);
+      const result = analyzeExperiment({
+        ...request,
+        plugins: new Map([[plugin.module, err('it threw')]]),
+      });
+      assert.ok(!result.ok);
+      assert.deepEqual(
+        result.error.map(({ code, location }) => [code, location?.start.line]),
+        [
+          ['E228', 2],
+          ['E228', 3],
+          ['E207', 4],
+        ],
+      );
+      assert.match(result.error[0]?.message ?? '', /it threw/u);
+    },
+  );
 });
