@@ -38,7 +38,11 @@ export const bnb4Codebooks: Readonly<Record<Bnb4Type, Float32Array>> = { nf4, fp
 interface Decision {
   readonly codes: Uint8Array;
   readonly thresholds: Float32Array;
+  /** How many thresholds lie below the start of each of `bins` equal parts of [-1, 1]: where the search begins. */
+  readonly starts: Uint8Array;
 }
+
+const bins = 4096;
 
 const decisionOf = (codebook: Float32Array): Decision => {
   // Of two equal values (FP4's zeros) the first code stays.
@@ -48,7 +52,16 @@ const decisionOf = (codebook: Float32Array): Decision => {
   const thresholds = new Float32Array(ordered.length - 1);
   for (let i = 0; i < thresholds.length; i++)
     thresholds[i] = ((codebook[ordered[i] ?? 0] ?? 0) + (codebook[ordered[i + 1] ?? 0] ?? 0)) / 2;
-  return { codes: Uint8Array.from(ordered), thresholds };
+  const starts = Uint8Array.from({ length: bins + 1 }, (_, bin) => {
+    const low = (bin * 2) / bins - 1;
+    return thresholds.findIndex((threshold) => threshold >= low);
+  });
+  // findIndex says -1 (255) where all lie below.
+  return {
+    codes: Uint8Array.from(ordered),
+    thresholds,
+    starts: starts.map((start) => Math.min(start, thresholds.length)),
+  };
 };
 
 const decisions: Readonly<Record<Bnb4Type, Decision>> = {
@@ -68,7 +81,7 @@ export const quantizeBnb4 = (
   values: Float32Array,
   blockSize: number,
 ): Bnb4Codes => {
-  const { codes, thresholds } = decisions[type];
+  const { codes, thresholds, starts } = decisions[type];
   const blocks = Math.ceil(values.length / blockSize);
   const absmax = new Float32Array(blocks);
   const data = new Uint8Array(Math.ceil(values.length / 2));
@@ -89,7 +102,7 @@ export const quantizeBnb4 = (
       const value = values[i] ?? 0;
       one[0] = whole ? value * factor : value / divisor;
       const scaled = Math.min(1, Math.max(-1, one[0]));
-      let rank = 0;
+      let rank = starts[((scaled + 1) * (bins / 2)) | 0] ?? 0;
       while (rank < thresholds.length && scaled > (thresholds[rank] ?? 0)) rank++;
       const code = codes[rank] ?? 0;
       data[i >> 1] = (data[i >> 1] ?? 0) | (i % 2 === 0 ? code << 4 : code);
@@ -106,10 +119,13 @@ export const dequantizeBnb4 = (
 ): Float32Array => {
   const codebook = bnb4Codebooks[type];
   const out = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    const byte = data[i >> 1] ?? 0;
-    const code = i % 2 === 0 ? byte >> 4 : byte & 15;
-    out[i] = (codebook[code] ?? 0) * (absmax[Math.floor(i / blockSize)] ?? 0);
+  for (let start = 0, block = 0; start < count; start += blockSize, block++) {
+    const scale = absmax[block] ?? 0;
+    const end = Math.min(start + blockSize, count);
+    for (let i = start; i < end; i++) {
+      const byte = data[i >> 1] ?? 0;
+      out[i] = (codebook[i % 2 === 0 ? byte >> 4 : byte & 15] ?? 0) * scale;
+    }
   }
   return out;
 };
