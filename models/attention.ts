@@ -97,54 +97,55 @@ interface CoreInputs {
 }
 
 /**
- * softmax(q k^T scale + mask) v. Its gradient is written out because the row sums of dP ∘ P equal those of dO ∘ O,
- * which are L / D times shorter (Dao 2022, FlashAttention, section B.2).
+ * softmax(q k^T scale + mask) v. Its gradient is written out: the probabilities are computed again rather than kept
+ * (they are the largest thing a layer has), and the row sums of dP ∘ P equal those of dO ∘ O, which are L / D times
+ * shorter (Dao 2022, FlashAttention, section B.2).
  */
 const core = (g: GraphBuilder, inputs: CoreInputs): Value => {
   const { q, k, v, scale, softcap } = inputs;
-  if (softcap !== null) return probabilities(g, inputs).mixed;
-  let p: Value | undefined;
-  let o: Value | undefined;
+  const weights = (): Value => probabilities(g, inputs);
+  if (softcap !== null) return g.matmul(weights(), v);
+  let output: Value | undefined;
   const [mixed] = g.composite(
     'core',
     [q, k, v],
     () => {
-      const result = probabilities(g, inputs);
-      p = result.p;
-      o = result.mixed;
-      return [result.mixed] as const;
+      output = g.matmul(weights(), v);
+      return [output] as const;
     },
     ([dO]) => {
-      if (dO === undefined || p === undefined || o === undefined)
-        return [undefined, undefined, undefined];
-      const [weights, output] = [p, o];
-      let known: Value | undefined;
-      const dScores = (): Value => {
-        if (known !== undefined) return known;
+      if (dO === undefined || output === undefined) return [undefined, undefined, undefined];
+      const o = output;
+      const p = once(weights);
+      const dScores = once(() => {
         const dP = g.fusedMatMul(dO, v, { transB: true });
-        const rowSums = g.reduceSum(g.mul(dO, output), [-1], true);
-        known = g.mul(weights, g.sub(dP, rowSums));
-        return known;
-      };
+        const rowSums = g.reduceSum(g.mul(dO, o), [-1], true);
+        return g.mul(p(), g.sub(dP, rowSums));
+      });
       return [
         () => g.fusedMatMul(dScores(), k, { alpha: scale }),
         () => g.fusedMatMul(dScores(), q, { transA: true, alpha: scale }),
-        () => g.fusedMatMul(weights, dO, { transA: true }),
+        () => g.fusedMatMul(p(), dO, { transA: true }),
       ];
     },
   );
   return mixed;
 };
 
+const once = (make: () => Value): (() => Value) => {
+  let made: Value | undefined;
+  return () => (made ??= make());
+};
+
+/** [S, kv, group * L, L] */
 const probabilities = (
   g: GraphBuilder,
-  { q, k, v, mask, scale, softcap, group }: CoreInputs,
-): { readonly p: Value; readonly mixed: Value } => {
+  { q, k, mask, scale, softcap, group }: CoreInputs,
+): Value => {
   const kvHeads = q.shape[1] as number;
   const raw = g.fusedMatMul(q, k, { transB: true, alpha: scale });
   const capped = softcap === null ? raw : g.mul(g.tanh(g.div(raw, softcap)), softcap);
   const perHead = g.reshape(capped, ['S', kvHeads * group, 'L', 'L']);
   const softmax = g.softmax(g.add(perHead, mask), -1);
-  const p = g.reshape(softmax, rows(kvHeads, group, 1).with(3, 'L'));
-  return { p, mixed: g.matmul(p, v) };
+  return g.reshape(softmax, rows(kvHeads, group, 1).with(3, 'L'));
 };

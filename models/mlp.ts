@@ -38,8 +38,23 @@ const feedForward = (
   return linears.apply(modules.down, gatedUnit(g, activation, gate, up));
 };
 
-const gatedUnit = (g: GraphBuilder, activation: Activation, gate: Value, up: Value): Value =>
-  g.mul(activate(g, activation, gate), up);
+/** act(gate) * up. With SiLU the backward pass computes act(gate) again instead of keeping it. */
+const gatedUnit = (g: GraphBuilder, activation: Activation, gate: Value, up: Value): Value => {
+  if (activation !== 'silu') return g.mul(activate(g, activation, gate), up);
+  const [product] = g.composite(
+    'gated',
+    [gate, up],
+    () => [g.mul(g.silu(gate), up)] as const,
+    ([dy]) => {
+      if (dy === undefined) return [undefined, undefined];
+      // y = x s with s = sigmoid(x); y' = s + y (1 - s)
+      const s = g.sigmoid(gate);
+      const y = g.mul(gate, s);
+      return [() => g.mul(g.mul(dy, up), g.add(s, g.mul(y, g.sub(1, s)))), () => g.mul(dy, y)];
+    },
+  );
+  return product;
+};
 
 const activate = (g: GraphBuilder, activation: Activation, x: Value): Value => {
   switch (activation) {

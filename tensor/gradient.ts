@@ -63,6 +63,8 @@ export function vectorJacobian(
       throw new GraphError(`${value.name}: a gradient of the wrong shape, ${shapes}`);
     }
     const sum = gradients.get(value);
+    // The constant that a walk may start from is no node, and others may use it.
+    if (b.constantValue(contribution) === undefined) b.late(contribution);
     gradients.set(value, sum === undefined ? contribution : b.add(sum, contribution));
   };
   for (const seed of seeds) accumulate(seed.value, seed.gradient);

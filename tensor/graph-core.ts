@@ -28,7 +28,7 @@ export type TapeEntry = GraphNode | Composite;
 export class GraphCore {
   readonly #inputs: Value[] = [];
   readonly #initializers: Initializer[] = [];
-  readonly #nodes: { node: GraphNode; stage: number }[] = [];
+  readonly #nodes: { node: GraphNode; stage: number; late: boolean }[] = [];
   readonly #tape: TapeEntry[] = [];
   readonly #outputs = new Map<string, Value>();
   readonly #taken = new Map<string, number>();
@@ -36,6 +36,7 @@ export class GraphCore {
   readonly #constants = new Map<string, Value>();
   readonly #constantData = new Map<Value, TensorData>();
   readonly #sizes = new Map<Dim, Value>();
+  readonly #late = new Set<Value>();
   #scope: readonly string[] = [];
   #stage = 0;
   #insideComposite = false;
@@ -147,6 +148,16 @@ export class GraphCore {
   }
 
   /**
+   * Marks a value as late: nodes that read it, or what is made from it, come after all others of their stage. Gradients
+   * are late. The runtime visits of a node's inputs first the one whose node is listed last; so that what a backward
+   * pass computes from the forward pass alone (a sigmoid, say) isn't computed with the forward pass and kept until
+   * then, it must be listed before the gradients it is multiplied with.
+   */
+  late(value: Value): void {
+    this.#late.add(value);
+  }
+
+  /**
    * A subgraph with its own backward pass: `forward` builds the outputs, `vjp` gets their gradients (undefined where
    * nothing depends on one) and answers, for each of `inputs`, how to build that input's gradient.
    */
@@ -193,7 +204,9 @@ export class GraphCore {
       outputs,
       attributes,
     } satisfies NodeOf<K> as unknown as GraphNode;
-    this.#nodes.push({ node, stage: this.#stage });
+    const late = inputs.some((value) => value !== undefined && this.#late.has(value));
+    if (late) for (const value of outputs) this.#late.add(value);
+    this.#nodes.push({ node, stage: this.#stage, late });
     if (!this.#insideComposite) this.#tape.push(node);
     return outputs;
   }

@@ -1,20 +1,23 @@
-// The order nodes run in: stages first, then the order of building; and only nodes that an output needs.
+// The order nodes run in: stages first, in each what is late last, then the order of building; and only nodes that an output needs.
 import type { GraphNode, Value } from './graph.ts';
 import { GraphError } from './graph.ts';
 
 export function orderNodes(
-  entries: readonly { readonly node: GraphNode; readonly stage: number }[],
+  entries: readonly { readonly node: GraphNode; readonly stage: number; readonly late: boolean }[],
   outputs: readonly Value[],
 ): readonly GraphNode[] {
   const needed = new Set<Value | undefined>(outputs);
-  const live: { node: GraphNode; stage: number; index: number }[] = [];
+  const live: { node: GraphNode; stage: number; late: boolean; index: number }[] = [];
   for (let index = entries.length - 1; index >= 0; index--) {
     const entry = entries[index];
     if (entry?.node.outputs.some((value) => needed.has(value)) !== true) continue;
     for (const value of entry.node.inputs) needed.add(value);
     live.push({ ...entry, index });
   }
-  live.sort((a, b) => (a.stage === b.stage ? a.index - b.index : a.stage < b.stage ? -1 : 1));
+  live.sort((a, b) => {
+    if (a.stage !== b.stage) return a.stage < b.stage ? -1 : 1;
+    return Number(a.late) - Number(b.late) || a.index - b.index;
+  });
   const nodes = live.map(({ node }) => node);
   const producer = new Map<Value, GraphNode>();
   for (const node of nodes) for (const value of node.outputs) producer.set(value, node);

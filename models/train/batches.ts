@@ -125,19 +125,26 @@ export const layOut = (rows: readonly TrainingRow[], attentionLength: number): M
   const lengths = rows.map((row) => row.tokens.length);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const longest = Math.max(1, ...lengths);
-  let best: { length: number; bins: readonly (readonly number[])[]; cost: number } | undefined;
-  for (let wanted = rows.length; wanted >= 1; wanted--) {
-    const length = Math.max(longest, Math.ceil(total / wanted));
-    const bins = firstFit(lengths, length);
-    const cost = bins.length * length * (1 + length / attentionLength);
-    if (best === undefined || cost < best.cost) best = { length, bins, cost };
+  const costOf = (slots: number, length: number): number =>
+    slots * length * (1 + length / attentionLength);
+  let best = { length: total, bins: [lengths.map((_, index) => index)], cost: costOf(1, total) };
+  for (let slots = 2; slots <= rows.length; slots++) {
+    // The shortest slots that hold everything in this many: a little more than an even share.
+    let length = Math.max(longest, Math.ceil(total / slots));
+    if (costOf(slots, length) >= best.cost) continue;
+    let bins = firstFit(lengths, length);
+    while (bins.length > slots && costOf(slots, length) < best.cost) {
+      length += 1;
+      bins = firstFit(lengths, length);
+    }
+    const cost = costOf(bins.length, length);
+    if (bins.length <= slots && cost < best.cost) best = { length, bins, cost };
   }
-  const { length, bins } = best ?? { length: longest, bins: [] };
-  return fill(rows, bins, length, longest);
+  return fill(rows, best.bins, best.length, longest);
 };
 
 /** First-fit decreasing; equal lengths keep their order, and so do the rows of a slot. */
-const firstFit = (lengths: readonly number[], size: number): readonly (readonly number[])[] => {
+const firstFit = (lengths: readonly number[], size: number): number[][] => {
   const order = lengths.map((_, index) => index);
   order.sort((a, b) => (lengths[b] ?? 0) - (lengths[a] ?? 0) || a - b);
   const bins: { rows: number[]; room: number }[] = [];

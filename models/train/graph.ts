@@ -82,18 +82,28 @@ export const trainingGraph = (options: TrainingGraphOptions): Graph => {
     return g.build();
   }
   const loss = lossOf(hiddenStates(parts, ids, positions));
-  g.output('loss', loss);
   const wanted = [...values];
+  const names = new Map(wanted.map(([name, value]) => [value, name]));
   const found = gradient(
     g,
     loss,
     wanted.map(([, value]) => value),
+    // Listed late, first layer first, each runs as soon as it can; listed where they are made, they run after the
+    // whole backward pass and keep what they need until then.
+    { stageOf: (leaf) => stageOf(names.get(leaf), config.layers) },
   );
   for (const [index, [name]] of wanted.entries()) {
     const value = found[index];
     if (value !== undefined) g.output(gradientName(name), value);
   }
+  g.output('loss', loss);
   return g.build();
+};
+
+/** Stage of a trainable's gradient: layer by layer from 1, the head's after them. */
+const stageOf = (name: string | undefined, layers: number): number => {
+  const layer = /\.(?:layers|h)\.(\d+)\./.exec(name ?? '')?.[1];
+  return layer === undefined ? layers + 1 : Number(layer) + 1;
 };
 
 /** Sum over rows of -log softmax(scores)[label]. Its gradient, softmax minus one at the label, is written in place. */

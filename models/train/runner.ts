@@ -42,6 +42,8 @@ export const createRunner = async (
   const { config, trainables, weights } = options;
   const session = await createSession(trainingGraph(options), {
     threads,
+    // It would find what the backward pass computes again equal to what the forward pass computed, and keep that.
+    disabledOptimizers: ['CommonSubexpressionElimination'],
     // Validation shares the mapped pages of training instead of packing a copy of its own.
     prepack: options.gradients && !options.recompute && prepacked(config, weights),
   });

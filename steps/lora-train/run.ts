@@ -171,6 +171,7 @@ const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob)
     trainedElements: totalLength(model.trainables),
     full: model.adapter === null,
     recompute: model.recompute,
+    dropout: (model.adapter?.config.lora_dropout ?? 0) > 0,
   });
   context.measure('estimated_memory', estimate, 'bytes');
   const there = totalmem();
