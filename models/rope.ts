@@ -207,13 +207,16 @@ export interface RopeTables {
   readonly sin: Float32Array;
 }
 
-/** Tables for positions below `length`; under "dynamic" scaling exactly for sequences of that length. */
-export const ropeTables = (rope: RopeConfig, length: number): RopeTables => {
+/**
+ * Tables for positions below `length`; under "dynamic" scaling exactly for sequences of that length. `rows` may be
+ * more than that.
+ */
+export const ropeTables = (rope: RopeConfig, length: number, rows = length): RopeTables => {
   const { inverse, factor } = ropeFrequencies(rope, length);
   const half = inverse.length;
-  const cos = new Float32Array(length * half);
-  const sin = new Float32Array(length * half);
-  for (let position = 0; position < length; position++) {
+  const cos = new Float32Array(rows * half);
+  const sin = new Float32Array(rows * half);
+  for (let position = 0; position < rows; position++) {
     for (let i = 0; i < half; i++) {
       // The reference multiplies position and frequency in float32.
       const angle = Math.fround(position * Math.fround(inverse[i] ?? 0));
@@ -221,7 +224,7 @@ export const ropeTables = (rope: RopeConfig, length: number): RopeTables => {
       sin[position * half + i] = Math.sin(angle) * factor;
     }
   }
-  return { rows: length, cos, sin };
+  return { rows, cos, sin };
 };
 
 /** Whether tables for a longer sequence begin with those for a shorter one. */

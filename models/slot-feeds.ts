@@ -26,7 +26,7 @@ export const slotFeeds = (config: ModelConfig, batch: Slots): Readonly<Record<st
   const [window, ...others] = windows;
   if (others.length > 0) throw new Error('layers with windows of different sizes');
   const positions = BigInt64Array.from(batch.positions, BigInt);
-  const tables = config.positions.kind === 'rope' ? tablesFor(config, batch.longest) : null;
+  const tables = config.positions.kind === 'rope' ? tablesFor(config, batch) : null;
   const shape = [slots, 1, length, length];
   return {
     positions: { data: positions, shape: [slots, length] },
@@ -61,13 +61,15 @@ const mask = ({ slots, length, segments }: Slots, window: number): Float32Array 
 
 const cached = new WeakMap<ModelConfig, RopeTables>();
 
-const tablesFor = (config: ModelConfig, longest: number): RopeTables => {
+/** The runtime wants a row for each place of a slot, though the rows packed into it are shorter. */
+const tablesFor = (config: ModelConfig, { longest, length }: Slots): RopeTables => {
   if (config.positions.kind !== 'rope') throw new Error('the model has no rotary positions');
   const { rope } = config.positions;
-  if (!tablesGrow(rope)) return ropeTables(rope, longest);
+  const rows = Math.max(longest, length);
+  if (!tablesGrow(rope)) return ropeTables(rope, longest, rows);
   const known = cached.get(config);
-  if (known !== undefined && known.rows >= longest) return known;
-  const made = ropeTables(rope, Math.max(longest, 512, 2 * (known?.rows ?? 0)));
+  if (known !== undefined && known.rows >= rows) return known;
+  const made = ropeTables(rope, Math.max(rows, 512, 2 * (known?.rows ?? 0)));
   cached.set(config, made);
   return made;
 };
