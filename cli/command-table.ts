@@ -221,7 +221,12 @@ export const commandTable: readonly CommandSpec[] = [
       {
         flags: '--as <format>',
         description: 'for another tool',
-        type: choice('files', 'peft', 'hf', 'gguf'),
+        type: choice('files', 'peft', 'hf', 'gguf', 'lm-eval', 'model-card'),
+      },
+      {
+        flags: '--base <result>',
+        description:
+          'the model an adapter is merged into (hf, gguf; default: the one it was trained on)',
       },
     ],
     load: () => import('./commands/export.ts'),
