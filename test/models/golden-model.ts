@@ -31,7 +31,7 @@ export interface GoldenModel {
 
 const derived = mkdtempSync(join(tmpdir(), 'mesa-test-derived-'));
 
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows the file
+ 
 export const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 
 export const openGolden = (
@@ -78,13 +78,15 @@ export interface ForwardOptions {
     tensors: ModelTensors,
     values: ReadonlyMap<string, Value>,
   ) => Linears;
+  /** See layOut; small values give every row a slot of its own. */
+  readonly attentionLength?: number;
 }
 
 /** Runs rows through the model, laid out as training lays them out. */
 export const forward = async (
   { config, weights }: GoldenModel,
   rows: readonly (readonly number[])[],
-  { initializers = new Map(), substitutes, wrap }: ForwardOptions = {},
+  { initializers = new Map(), substitutes, wrap, attentionLength = 1000 }: ForwardOptions = {},
 ): Promise<ForwardResult> => {
   const g = new GraphBuilder();
   const values = new Map(
@@ -116,7 +118,7 @@ export const forward = async (
   });
   const batch = layOut(
     rows.map((row) => rowOf(row)),
-    1000,
+    attentionLength,
   );
   const results = await session.run({
     ids: { data: batch.ids, shape: [batch.ids.length] },

@@ -69,3 +69,24 @@ for (const name of folders) {
     assert.deepEqual(openGolden(folder, { configFile: 'config.v4.json' }).config, now);
   });
 }
+
+test(
+  'rows packed into a slot longer than any rotary table give what each gives alone',
+  { skip },
+  async () => {
+    const model = openGolden(sharedPath(`${root}/llama`));
+    const rows = Array.from({ length: 30 }, (_, i) =>
+      Array.from({ length: 15 + (i % 9) }, (_unused, j) => 3 + ((7 * i + 5 * j) % 180)),
+    );
+    // Attention that costs nothing makes one slot of all rows: 566 places.
+    const together = await forward(model, rows, { attentionLength: 1e9 });
+    assert.equal(together.batch.slots, 1);
+    assert.ok(together.batch.length > 512);
+    const all = together.values.get('logits') ?? new Float32Array();
+    for (const index of [0, 17, 29]) {
+      const alone = await forward(model, [rows[index] ?? []]);
+      const reference = alone.values.get('logits') ?? new Float32Array();
+      assert.ok(relativeDifference(rowValues(together, all, index), reference) < 1e-5);
+    }
+  },
+);
