@@ -1,7 +1,7 @@
 // Plan -> events and a record: opens the run's folder, announces this coordinator, and lets it work.
 
 import { availableParallelism, cpus, platform, arch } from 'node:os';
-import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Diagnostic } from '../schemas/diagnostic.ts';
 import type { RunEvent } from '../schemas/event.ts';
@@ -98,8 +98,12 @@ export const executePlan = (
   try {
     const run = createRun(project.runsDir);
     const leases = new Leases(project.database, project.liveDir, run);
-    for (const dead of leases.buryDead())
-      rmSync(join(project.attemptsDir, dead), { recursive: true, force: true });
+    // While the run goes on: hundreds of folders may be left, and nobody waits for them to be gone.
+    const tidying = Promise.allSettled(
+      leases
+        .buryDead()
+        .map((dead) => rm(join(project.attemptsDir, dead), { recursive: true, force: true })),
+    );
     const initial = initialRecord(plan, options, run);
     let coordinator: Coordinator | null = null;
     const log = new RunLog(project.runsDir, initial, (error) => coordinator?.storageBroke(error));
@@ -127,7 +131,7 @@ export const executePlan = (
     return ok({
       run,
       folder: log.folder,
-      done: working.work(),
+      done: working.work().finally(() => tidying),
       stop: (mode) => {
         working.stop(mode);
       },
