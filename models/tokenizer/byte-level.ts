@@ -11,8 +11,3 @@ export const byteCharacters: readonly string[] = (() => {
     String.fromCharCode(isPrintable(byte) ? byte : next++),
   );
 })();
-
-/** The bytes that a string in that alphabet spells. */
-export const bytesOfCharacters: ReadonlyMap<string, number> = new Map(
-  byteCharacters.map((character, byte) => [character, byte]),
-);
