@@ -1,6 +1,6 @@
 // Tokens per second of reading prompts and of decoding, on a real model file. The peer (transformers, the same
 // weights as fp32 and bf16) runs in the same call where Python has it.
-//   node bench/decode.ts --model FILE.gguf [--weights float32,packed] [--activations float,int8] [--rows 1,32]
+//   node bench/decode.ts --model FILE.gguf [--weights float32,exact,packed] [--activations float,int8] [--rows 1,32]
 //     [--prompt 64] [--new 48] [--read 512] [--threads 2] [--peer python]
 
 import { spawnSync } from 'node:child_process';
@@ -18,7 +18,7 @@ import { benchModel } from './model-file.ts';
 const { values: flags } = parseArgs({
   options: {
     model: { type: 'string' },
-    weights: { type: 'string', default: 'float32,packed' },
+    weights: { type: 'string', default: 'float32,exact,packed' },
     activations: { type: 'string', default: 'float,int8' },
     rows: { type: 'string', default: '1,32' },
     prompt: { type: 'string', default: '64' },
@@ -32,6 +32,7 @@ if (flags.model === undefined) throw new Error('--model FILE.gguf');
 const threads = Number(flags.threads);
 const model = await benchModel(flags.model);
 const { config } = model;
+type Mode = 'float32' | 'exact' | 'packed';
 
 const prompt = (length: number, salt: number): number[] => {
   const random = stream(1, 'bench prompt', salt);
@@ -50,10 +51,7 @@ const median = (values: readonly number[]): number =>
 const peakMb = (): number =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
 
-const measure = async (
-  weights: 'float32' | 'packed',
-  activations: 'float' | 'int8',
-): Promise<void> => {
+const measure = async (weights: Mode, activations: 'float' | 'int8'): Promise<void> => {
   const start = performance.now();
   const runner = await loadRunner({
     config,
@@ -126,14 +124,22 @@ const measure = async (
 
 for (const weights of flags.weights.split(',')) {
   for (const activations of flags.activations.split(',')) {
-    if (weights === 'float32' && activations === 'int8') continue;
-    await measure(weights as 'float32' | 'packed', activations as 'float' | 'int8');
+    if ((weights === 'packed') !== (activations === 'int8')) continue;
+    await measure(weights as Mode, activations as 'float' | 'int8');
   }
 }
 model.dispose();
 
 if (flags.peer !== undefined) {
   const script = join(import.meta.dirname, 'peers/transformers_decode.py');
-  const args = [script, flags.model, flags.rows, flags.prompt, flags.new, flags.read, flags.threads];
+  const args = [
+    script,
+    flags.model,
+    flags.rows,
+    flags.prompt,
+    flags.new,
+    flags.read,
+    flags.threads,
+  ];
   spawnSync(flags.peer, args, { stdio: 'inherit' });
 }

@@ -3,7 +3,6 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { WeightMode } from '../models/checkpoint/layout.ts';
 import type { Model } from '../models/model.ts';
 import { openModel } from '../models/model.ts';
 import { loadModel } from '../steps/load-model/step.ts';
@@ -11,7 +10,7 @@ import { folderArtifact, runStep } from '../test/steps/context.ts';
 import type { WeightSource } from '../models/weights.ts';
 
 export interface BenchModel extends Omit<Model, 'weights'> {
-  weights(mode: WeightMode): WeightSource;
+  weights(mode: Parameters<Model['weights']>[0]): WeightSource;
   dispose(): void;
 }
 

@@ -10,7 +10,6 @@ import type { AdapterFiles } from '../peft-files.ts';
 import { ModelTensors } from '../tensors.ts';
 import type { WeightSource } from '../weights.ts';
 import type { Head } from './graph.ts';
-import { headModule } from '../transformer.ts';
 import { createRunner, type Runner } from './runner.ts';
 
 export interface DecoderOptions {
@@ -40,72 +39,25 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
   return steady ? 1 : 2;
 };
 
-/** Unpacked floats at most. A number of the model, not of the machine: bits depend on it. */
-const UNPACKED_BYTES = 2 ** 30;
-
-/**
- * Weights that are computed with as fp32 although they are stored in 8 bits. Their exact products unpack all of them in
- * every run, at a tenth of the speed of 4 bits: 105 ms a step for the head of SmolLM2-135M alone.
- */
-const unpackedNames = (
-  weights: WeightSource,
-  config: ModelConfig,
-  { activations }: LinearOptions,
-): readonly string[] => {
-  if (activations === 'int8') return [];
-  const head = `${headModule(config)}.weight`;
-  const names = [head, ...weights.names.filter((name) => name !== head)];
-  // A tied head has two names and is one weight.
-  const seen = new Set<string>();
-  let bytes = 0;
-  return names.filter((name) => {
-    const weight = weights.get(name);
-    if (weight?.kind !== 'int8-rows' && !(weight?.kind === 'blocks' && weight.bits === 8)) {
-      return false;
-    }
-    const place = `${weight.data.path} ${weight.data.offset}`;
-    if (seen.has(place)) return false;
-    seen.add(place);
-    const own = weight.shape[0] * weight.shape[1] * Float32Array.BYTES_PER_ELEMENT;
-    if (bytes + own > UNPACKED_BYTES) return false;
-    bytes += own;
-    return true;
-  });
-};
-
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
   const { config, weights, adapter, head, maxLength, threads } = options;
   const linearOptions = { activations: options.activations };
   const fitted = adapter === null ? null : fitAdapter(adapter.config, config, weights);
   if (adapter !== null && fitted !== null) checkAdapter(fitted, adapter.tensors);
-  const unpacked = unpackedNames(weights, config, linearOptions);
-  const arrays = new Map<
-    string,
-    { readonly shape: readonly number[]; readonly data: Float32Array }
-  >();
-  for (const name of unpacked) {
-    arrays.set(name, { shape: weights.get(name)?.shape ?? [], data: weights.read(name) });
-  }
-  for (const { name, shape, data } of adapter?.tensors.values() ?? []) {
-    arrays.set(name, { shape, data });
-  }
+  const arrays = [...(adapter?.tensors.values() ?? [])];
   return createRunner({
     config,
     head,
     maxLength,
     leastRows: leastRowsOf(weights, linearOptions),
     threads,
-    initializers: Object.fromEntries([...arrays].map(([name, { data }]) => [name, data])),
+    initializers: Object.fromEntries(arrays.map(({ name, data }) => [name, data])),
     model: (g: GraphBuilder) => {
       const values = new Map<string, Value>(
-        [...arrays].map(([name, { shape }]) => [name, g.initializer(name, 'float32', shape)]),
+        arrays.map(({ name, shape }) => [name, g.initializer(name, 'float32', shape)]),
       );
-      const substitutes = new Map(fitted === null ? [] : savedSubstitutes(fitted, values));
-      for (const name of unpacked) {
-        const value = values.get(name);
-        if (value !== undefined && !substitutes.has(name)) substitutes.set(name, value);
-      }
+      const substitutes = fitted === null ? undefined : savedSubstitutes(fitted, values);
       const tensors = new ModelTensors(g, weights, substitutes);
       const stored = storedLinears(tensors, linearOptions);
       const linears = fitted === null ? stored : loraLinears(stored, tensors, fitted, values);

@@ -75,10 +75,7 @@ const generate = async (context: StepContext): Promise<void> => {
       const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
       return loadRunner({
         config,
-        weights: model.weights(
-          document.dtype === 'float32' ? 'float32' : 'packed',
-          context.derived,
-        ),
+        weights: model.weights(weightMode(document.dtype, activations), context.derived),
         adapter,
         head,
         activations,
@@ -111,6 +108,14 @@ const generate = async (context: StepContext): Promise<void> => {
   };
   writeDocument(output, 'predictions.json', predictions);
   context.report({ kind: 'headline', text: headline(settings.mode, done) });
+};
+
+const weightMode = (
+  dtype: string,
+  activations: 'float' | 'int8',
+): 'float32' | 'packed' | 'exact' => {
+  if (dtype === 'float32') return 'float32';
+  return activations === 'int8' ? 'packed' : 'exact';
 };
 
 /** Products this small are done before another thread has woken up; a row's bits don't depend on the number. */
