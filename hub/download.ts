@@ -102,13 +102,13 @@ const pour = async (
 ): Promise<void> => {
   const reader = answer.response.body?.getReader();
   while (reader !== undefined) {
-    let chunk: Uint8Array | undefined;
-    try {
-      ({ value: chunk } = await reader.read());
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw cutOff(wanted, sink, reasonOf(error));
-    }
+    const chunk = await reader.read().then(
+      ({ value }: { value?: Uint8Array | undefined }) => value,
+      (error: unknown) => {
+        options.signal?.throwIfAborted();
+        throw cutOff(wanted, sink, reasonOf(error));
+      },
+    );
     if (chunk === undefined) break;
     answer.alive();
     if (chunk.length > sink.missing) {

@@ -36,8 +36,8 @@ steps:
 interface Rig {
   readonly server: FakeHub;
   readonly cwd: string;
-  run(...args: string[]): Promise<Ended>;
-  offline(...args: string[]): Promise<Ended>;
+  readonly run: (...args: string[]) => Promise<Ended>;
+  readonly offline: (...args: string[]) => Promise<Ended>;
 }
 
 const rig = async (context: TestContext): Promise<Rig> => {
@@ -152,4 +152,42 @@ test('gated, and misspelt: where it stands in the file, and what to do', async (
   const wrong = await run('plan', 'x.yaml');
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /org\/questions has no split tset[^]*it has test/u);
+});
+
+test('a dataset that a script makes is read from the Parquet files of the hub', async (context) => {
+  const table = readFileSync(path.join(projectRoot, 'test/datasets/parquet/snappy.parquet'));
+  const server = await startHub(context, [
+    {
+      type: 'dataset',
+      id: 'org/table',
+      branches: {
+        main: { 'table.py': 'print("never run")' },
+        'refs/convert/parquet': {
+          'pqa/train/0000.parquet': table,
+          'pqa/train/0001.parquet': table,
+          'other/test/0000.parquet': table,
+        },
+      },
+    },
+  ]);
+  const load = `name: table
+steps:
+  rows:
+    uses: load-dataset
+    with: { source: hub, id: org/table, config: pqa, split: train, id_column: null, select: [question] }
+`;
+  const cwd = temporaryProject(context, { 'x.yaml': load });
+  const env = { HF_HOME: path.join(cwd, 'hf'), HF_ENDPOINT: server.endpoint };
+  const ended = await mesa(['run', 'x.yaml'], { cwd, env });
+  assert.equal(ended.code, 0, ended.stderr);
+  const { stdout } = await mesa(['cat', 'last/rows'], { cwd, env });
+  const ids = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { readonly id: string }).id);
+  assert.equal(ids.length, 20);
+  assert.deepEqual([ids[0], ids[19]], ['org/table/pqa/train:0', 'org/table/pqa/train:19']);
+  assert.deepEqual(server.asked(/other|table\.py/u), []);
+  // Where it lies is known without a download: LFS digests are the hub's.
+  assert.equal(server.asked(/^GET store/u).length, 1, 'two files of one content are one download');
 });

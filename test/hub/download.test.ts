@@ -39,8 +39,8 @@ interface Rig {
   readonly hub: Hub;
   /** What was waited before requests were made again. */
   readonly waits: number[];
-  open(env?: Record<string, string>): Hub;
-  fetch(names?: readonly string[], hub?: Hub): ReturnType<Hub['fetch']>;
+  readonly open: (env?: Record<string, string>) => Hub;
+  readonly fetch: (names?: readonly string[], hub?: Hub) => ReturnType<Hub['fetch']>;
 }
 
 const rig = async (

@@ -21,7 +21,7 @@ const tiny: HostedRepository = {
 interface Rig {
   readonly server: FakeHub;
   readonly waits: number[];
-  open(env?: Record<string, string>): Hub;
+  readonly open: (env?: Record<string, string>) => Hub;
 }
 
 const rig = async (context: TestContext, hosted: HostedRepository = tiny): Promise<Rig> => {

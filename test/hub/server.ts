@@ -68,9 +68,9 @@ const answer = (
   status: number,
   headers: Record<string, string> = {},
   body: Buffer | string = '',
-): void => {
+): ServerResponse => {
   response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers });
-  response.end(response.req.method === 'HEAD' ? undefined : body);
+  return response.end(response.req.method === 'HEAD' ? undefined : body);
 };
 
 /** Content with its ranges and its faults. */
@@ -80,7 +80,7 @@ const sendContent = (
   whole: Buffer,
   headers: Record<string, string>,
   fault: Fault | null,
-): void => {
+): ServerResponse => {
   const content = Buffer.from(whole);
   if (fault?.kind === 'wrong-bytes' && content.length > 0) content[content.length - 1]! ^= 1;
   const from = /^bytes=(\d+)-$/u.exec(request.headers.range ?? '')?.[1];
@@ -88,8 +88,7 @@ const sendContent = (
   const stale = ifRange !== undefined && ifRange !== headers['etag'];
   const start = from === undefined || stale || fault?.kind === 'ignore-range' ? null : Number(from);
   if (start !== null && start >= content.length) {
-    answer(response, 416, { 'content-range': `bytes */${content.length}` });
-    return;
+    return answer(response, 416, { 'content-range': `bytes */${content.length}` });
   }
   const body = content.subarray(start ?? 0);
   const range: Record<string, string> =
@@ -97,8 +96,7 @@ const sendContent = (
       ? {}
       : { 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` };
   if (fault?.kind !== 'cut') {
-    answer(response, start === null ? 200 : 206, { ...headers, ...range }, body);
-    return;
+    return answer(response, start === null ? 200 : 206, { ...headers, ...range }, body);
   }
   response.writeHead(start === null ? 200 : 206, {
     ...headers,
@@ -109,6 +107,7 @@ const sendContent = (
     // What has been written must leave before the connection breaks, else the client sees none of it.
     setImmediate(() => response.destroy());
   });
+  return response;
 };
 
 const listen = async (server: Server): Promise<string> => {
@@ -176,7 +175,7 @@ export const startHub = async (
     if (fault === 'answered') return;
     const url = new URL(request.url ?? '', 'http://hub');
     const path = decodeURIComponent(url.pathname);
-    const refuse = (status: number, code: string): void =>
+    const refuse = (status: number, code: string): ServerResponse =>
       answer(response, status, { 'x-error-code': code });
     const hosted = repositories.find(({ type, id }) => {
       const prefix = type === 'model' ? '' : 'datasets/';
