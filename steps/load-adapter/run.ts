@@ -3,7 +3,7 @@
 
 import { copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { StepError, type OutputArtifact, type StepContext } from '../../engine/step.ts';
+import type { OutputArtifact, StepContext } from '../../engine/step.ts';
 import {
   adapterFileNames,
   checkAlone,
@@ -14,11 +14,12 @@ import {
   type LocatedAdapter,
 } from '../../models/adapter-folder.ts';
 import { writeFloatTensors, type AdapterFiles } from '../../models/peft-files.ts';
+import { placeHubFolder } from '../hub-files.ts';
 import { foreseen } from '../model-errors.ts';
 
-export const run = (context: StepContext): void => {
+export const run = async (context: StepContext): Promise<void> => {
   try {
-    const located = locate(context);
+    const located = locateAdapterFolder(await folderOf(context));
     const adapter = readLocatedAdapter(located);
     const summary = checkAlone(adapter);
     const output = context.output('adapter');
@@ -35,14 +36,10 @@ export const run = (context: StepContext): void => {
   }
 };
 
-const locate = ({ params }: StepContext): LocatedAdapter => {
-  const { source, path } = params;
-  if (source === 'path' && typeof path === 'string') return locateAdapterFolder(path);
-  throw new StepError(
-    'E511',
-    'adapters cannot be fetched from the hub yet',
-    'download the adapter and use `source: path`',
-  );
+const folderOf = async (context: StepContext): Promise<string> => {
+  const { source, path } = context.params;
+  if (source === 'hub') return (await placeHubFolder(context)).folder;
+  return typeof path === 'string' ? path : '';
 };
 
 const write = (output: OutputArtifact, located: LocatedAdapter, adapter: AdapterFiles): void => {

@@ -1,6 +1,7 @@
 // load-adapter: an adapter made elsewhere as an artifact, as PEFT saved it.
 
 import { defineStep } from '../../engine/step.ts';
+import { hubRequests } from './hub-request.ts';
 
 export const loadAdapter = defineStep({
   name: 'load-adapter',
@@ -18,7 +19,12 @@ export const loadAdapter = defineStep({
           'hub: a repository of the Hugging Face hub. path: a folder on this machine, as PEFT saves it.',
       },
       id: { type: 'string', description: 'The repository on the hub, as `organisation/name`.' },
-      revision: { type: 'string', description: 'Branch, tag or commit on the hub.' },
+      revision: {
+        type: 'string',
+        'x-mesa-effect': 'none',
+        description:
+          'Branch, tag or commit on the hub (default: main), pinned in mesa.lock.json. What counts is the content it is pinned to.',
+      },
       path: {
         type: 'string',
         'x-mesa-path': 'folder',
@@ -28,6 +34,7 @@ export const loadAdapter = defineStep({
   },
   inputs: {},
   outputs: () => ({ adapter: 'adapter' }),
+  hub: hubRequests,
   check: (params) => {
     const source = typeof params['source'] === 'string' ? params['source'] : '';
     const problems: { pointer: string; message: string; hint?: string }[] = [];
@@ -44,7 +51,5 @@ export const loadAdapter = defineStep({
     return problems;
   },
   weight: 'light',
-  run: async (context) => {
-    (await import('./run.ts')).run(context);
-  },
+  run: async (context) => (await import('./run.ts')).run(context),
 });

@@ -1,7 +1,7 @@
 // Runs load-model: finds the files, checks that they fit together, writes model.json beside references to them.
 
 import { copyFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { OutputArtifact, StepContext } from '../../engine/step.ts';
 import type { ModelDocument } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
@@ -19,13 +19,13 @@ import { checkFinite } from '../../models/checkpoint/finite.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
 import { asStepErrors } from './errors.ts';
-import { placeModel, type PlacedModel } from './hub.ts';
+import { placeHubFolder, type PlacedFolder } from '../hub-files.ts';
 
 export const run = async (context: StepContext): Promise<void> =>
   asStepErrors(async () => {
     const { params } = context;
     const output = context.output('model');
-    const placed = params['source'] === 'hub' ? await placeModel(context) : null;
+    const placed = params['source'] === 'hub' ? await placeHubFolder(context) : null;
     const model = locate(context, output, placed);
     const total = model.tensors.size;
     checkFinite(model.tensors.values(), (done, name) => {
@@ -75,11 +75,13 @@ const chatTemplate = (tokenizer: LocatedTokenizer, model: LocatedModel): string 
 const locate = (
   { params, seed }: StepContext,
   output: OutputArtifact,
-  placed: PlacedModel | null,
+  placed: PlacedFolder | null,
 ): LocatedModel => {
-  if (placed !== null) return locateModel(placed.folder, placed.file);
+  const file = text(params, 'file');
+  if (placed !== null)
+    return locateModel(placed.folder, file === undefined ? undefined : basename(file));
   if (params['source'] === 'init') return initialise(params['config'] as JsonRecord, seed, output);
-  return locateModel(text(params, 'path') ?? '', text(params, 'file'));
+  return locateModel(text(params, 'path') ?? '', file);
 };
 
 const initialise = (config: JsonRecord, seed: number, output: OutputArtifact): LocatedModel => {
