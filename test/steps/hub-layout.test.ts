@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { StepError } from '../../engine/step.ts';
 import { layoutOfCard, layoutOfNames, type Layout } from '../../steps/load-dataset/hub-layout.ts';
 import { hubRequests, selectDatasetFiles } from '../../steps/load-dataset/hub-request.ts';
+import { selectAdapterFiles } from '../../steps/load-adapter/hub-request.ts';
 import { selectModelFiles } from '../../steps/load-model/hub-request.ts';
 
 const plain = ({ configs, standard }: Layout): unknown => ({
@@ -243,4 +244,22 @@ test('a model: one format of weights and of the tokenizer', async () => {
     await refusal(select({ 'adapter_config.json': '', 'adapter_model.safetensors': '' })),
     /no weights.*adapter/u,
   );
+});
+
+test('an adapter: its config, one file of weights, and how it was trained', async () => {
+  const files = {
+    'adapter_config.json': '{}',
+    'adapter_model.bin': '',
+    'adapter_model.safetensors': '',
+    'tokenizer.json': '',
+  };
+  const select = (more: Record<string, string>): readonly string[] =>
+    selectAdapterFiles('org/a', repository(more));
+  assert.deepEqual(select(files), ['adapter_config.json', 'adapter_model.safetensors']);
+  assert.deepEqual(
+    select({ 'adapter_config.json': '', 'adapter_model.bin': '', 'training.json': '' }),
+    ['adapter_config.json', 'adapter_model.bin', 'training.json'],
+  );
+  assert.throws(() => select({ 'config.json': '' }), /no adapter: no adapter_config\.json/u);
+  assert.throws(() => select({ 'adapter_config.json': '' }), /no adapter_model\.safetensors/u);
 });
