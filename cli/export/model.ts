@@ -45,8 +45,8 @@ const write = async (
     return { files: exportHf(model, folder, file), notes };
   }
   const { exportGguf } = await import('../../models/checkpoint/export-gguf.ts');
-  await exportGguf(model, path.join(folder, 'model.gguf'), file);
-  return { files: ['model.gguf'], notes };
+  const said = await exportGguf(model, path.join(folder, 'model.gguf'), file);
+  return { files: ['model.gguf'], notes: [...notes, ...said] };
 };
 
 const merged = async (form: Form, request: ExportRequest): Promise<Result<Exported, Missing>> => {

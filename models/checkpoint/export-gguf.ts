@@ -12,27 +12,30 @@ import { CheckpointError } from './error.ts';
 import { encodings, type EncodingName } from './encoding.ts';
 import { OpenFiles, readWholeFile } from './file.ts';
 import { llama3Factors, ropeFactors } from './gguf-config.ts';
+import { ggufNotes, ggufObstacle } from './gguf-limits.ts';
 import { writeGguf, type GgufEntry, type GgufMetadata } from './gguf-writer.ts';
 import { readJsonObject } from './json.ts';
 import { ggufArchitectures, toGgufName, type GgufArchitecture } from './names.ts';
 import { bytesOf } from './safetensors.ts';
-import { decodedRows, rowsOf, storedRows, type StoredTensor } from './stored.ts';
+import { decodedRows, storedRows, type StoredTensor } from './stored.ts';
 
-/** `file` gives the path of one of the model's own files (its tokenizer). */
+/** `file` gives the path of one of the model's own files (its tokenizer). Returns notes for who runs the file. */
 export const exportGguf = async (
   model: Model,
   path: string,
   file: (name: string) => string,
-): Promise<void> => {
+): Promise<readonly string[]> => {
   const { config, document } = model;
   // Mistral and Mixtral are llama to llama.cpp, but for windows and experts.
   const name = config.modelType === 'mistral' ? 'llama' : config.modelType;
   const architecture = ggufArchitectures[name];
   if (architecture === undefined || config.mlp.experts !== null)
     throw new CheckpointError(path, `${config.modelType} models are not written as GGUF`);
+  const obstacle = ggufObstacle(config);
+  if (obstacle !== null) throw new CheckpointError(path, `cannot hold this model: it ${obstacle}`);
   const metadata = new Map<string, GgufMetadata>([
     ['general.architecture', { type: 'string', value: name }],
-    ...configMetadata(name, config, path),
+    ...configMetadata(name, config),
   ]);
   const tokenizer = await model.tokenizer();
   if (tokenizer !== null) {
@@ -56,13 +59,10 @@ export const exportGguf = async (
   if (fileType !== undefined)
     metadata.set('general.file_type', { type: 'uint32', value: fileType });
   writeGguf(path, metadata, entries);
+  return ggufNotes(config);
 };
 
-const configMetadata = (
-  name: string,
-  config: ModelConfig,
-  path: string,
-): [string, GgufMetadata][] => {
+const configMetadata = (name: string, config: ModelConfig): [string, GgufMetadata][] => {
   const { attention, norm, positions } = config;
   const integer = (key: string, value: number): [string, GgufMetadata] => [
     `${name}.${key}`,
@@ -90,19 +90,22 @@ const configMetadata = (
       integer('attention.key_length', attention.headDim),
       integer('attention.value_length', attention.headDim),
     );
+  if (config.modelType === 'gemma2')
+    pairs.push(
+      float('attn_logit_softcapping', attention.softcap ?? 0),
+      float('final_logit_softcapping', config.finalSoftcap ?? 0),
+    );
   if (positions.kind !== 'rope') return pairs;
   const { scaling } = positions.rope;
   pairs.push(
     float('rope.freq_base', positions.rope.theta),
-    integer('rope.dimension_count', attention.headDim),
+    integer('rope.dimension_count', positions.rope.dim),
   );
   if (scaling.kind === 'linear')
     pairs.push(
       [`${name}.rope.scaling.type`, { type: 'string', value: 'linear' }],
       float('rope.scaling.factor', scaling.factor),
     );
-  else if (scaling.kind !== 'none' && scaling.kind !== 'llama3')
-    throw new CheckpointError(path, `rope scaling ${scaling.kind} is not written as GGUF`);
   const [window] = attention.windows;
   if (window !== null && window !== undefined)
     pairs.push(integer('attention.sliding_window', window));
@@ -150,7 +153,8 @@ const entryOf = (
   if (named === null)
     throw new CheckpointError(tensor.data.path, 'has no name in GGUF', { tensor: tensor.name });
   const { arrangement } = named;
-  const [rows] = rowsOf(tensor.shape);
+  // A bias is a column of as many rows as its matrix has.
+  const [rows = 1] = tensor.shape;
   // llama.cpp keeps vectors in float32.
   const copies =
     tensor.quantized === null &&

@@ -2,6 +2,7 @@
 
 import { CheckpointError } from './error.ts';
 import { OpenFiles } from './file.ts';
+import { gemma2Layers27B } from './gguf-limits.ts';
 import type { GgufFile, GgufValue } from './gguf.ts';
 import { ggufArchitectures } from './names.ts';
 
@@ -116,7 +117,8 @@ export const configFromGguf = (gguf: GgufFile): HfConfig => {
       ? {
           attn_logit_softcapping: number('attn_logit_softcapping') ?? 50,
           final_logit_softcapping: number('final_logit_softcapping') ?? 30,
-          query_pre_attn_scalar: headDim ?? hidden / heads,
+          query_pre_attn_scalar:
+            layers === gemma2Layers27B ? hidden / heads : (headDim ?? hidden / heads),
         }
       : {}),
   };

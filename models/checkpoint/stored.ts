@@ -58,7 +58,9 @@ export function* storedRows(tensor: StoredTensor, files: OpenFiles): Generator<U
     yield files.read(data);
     return;
   }
-  const [rows] = rowsOf(tensor.shape);
+  // The bias of an interleaved matrix is interleaved like its rows.
+  const rows =
+    arrangement.kind === 'interleaved' ? (tensor.shape[0] ?? 0) : rowsOf(tensor.shape)[0];
   if (rows === 0) return;
   const rowBytes = data.bytes / rows;
   const group = arrangement.kind === 'interleaved' ? rows / arrangement.heads : 1;
