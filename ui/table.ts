@@ -1,6 +1,7 @@
 // Aligned columns of text: widths are those a terminal shows (±, CJK, colour codes), not string lengths.
 
 import stringWidth from 'string-width';
+import type { Theme } from './theme.ts';
 
 export interface Column {
   readonly title: string;
@@ -44,6 +45,12 @@ export const wrapWords = (text: string, width: number): string[] => {
   return line === '' ? lines : [...lines, line];
 };
 
+export interface TableOptions {
+  readonly theme: Theme;
+  /** null: as wide as it needs. */
+  readonly width: number | null;
+}
+
 const gap = '  ';
 
 const fit = (widths: readonly number[], columns: readonly Column[], width: number | null) => {
@@ -83,3 +90,14 @@ export const table = (
     : [];
   return [...head, ...rows.map((row) => line(row, (text) => text))];
 };
+
+/** Without the columns that are empty in every row. */
+export const compact = (columns: readonly Column[], rows: readonly (readonly string[])[]) => {
+  const used = columns.map((_, i) => rows.some((row) => (row[i] ?? '') !== ''));
+  const keep = <T>(items: readonly T[]): T[] => items.filter((_, i) => used[i] === true);
+  return { columns: keep(columns), rows: rows.map(keep) };
+};
+
+/** Whether every line has room. */
+export const fits = (lines: readonly string[], width: number | null): boolean =>
+  width === null || lines.every((line) => stringWidth(line) <= width);

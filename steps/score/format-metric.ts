@@ -2,8 +2,8 @@
 
 import type { MetricValue } from '../../schemas/artifact.ts';
 
-/** "accuracy 0.412 ±0.022 (n=1986)": half the 95 % interval where it is about symmetric. */
+/** "accuracy 0.412 [0.390, 0.434] (n=1986)": with its 95 % interval. */
 export const formatMetric = (name: string, { value, ci95, n }: MetricValue): string => {
-  const half = ci95 === null ? '' : ` ±${((ci95[1] - ci95[0]) / 2).toFixed(3)}`;
-  return `${name} ${value.toFixed(3)}${half} (n=${n})`;
+  const interval = ci95 === null ? '' : ` [${ci95.map((bound) => bound.toFixed(3)).join(', ')}]`;
+  return `${name} ${value.toFixed(3)}${interval} (n=${n})`;
 };

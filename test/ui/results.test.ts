@@ -10,10 +10,11 @@ import { makeTheme } from '../../ui/theme.ts';
 
 const theme = makeTheme(false);
 
+/** With an interval of 1.96 standard errors on both sides. */
 const metric = (value: number, stderr: number | null, higher: boolean | null): MetricValue => ({
   value,
   stderr,
-  ci95: null,
+  ci95: stderr === null ? null : [value - 1.96 * stderr, value + 1.96 * stderr],
   n: 1986,
   higher_is_better: higher,
 });
@@ -112,23 +113,36 @@ test('base against one candidate, with gates and what it cost', () => {
     { step: 'loads-only', durationMs: 100, cached: false, measurements: [] },
   ];
   assert.deepEqual(lines(results({ comparisons: [one], efforts })), [
-    'metric       base          lora-r8       difference  (paired, 95 % CI)                                                 p',
-    'accuracy  ↑  0.412 ±0.011  0.468 ±0.011      +0.056  [+0.038, +0.074]   better               n=1986  won 241 lost 130  <0.001',
-    'ece       ↓  0.121         0.094             -0.027  [-0.041, +0.012]   no difference shown  n=1986                    0.200',
+    'metric       base                  lora-r8               difference  (paired, 95 % CI)                                                 p',
+    'accuracy  ↑  0.412 [0.390, 0.434]  0.468 [0.446, 0.490]      +0.056  [+0.038, +0.074]   better               n=1986  won 241 lost 130  <0.001',
+    'ece       ↓  0.121                 0.094                     -0.027  [-0.041, +0.012]   no difference shown  n=1986                    0.200',
     'accuracy: 0.250 by chance, 0.270 by always giving the commonest answer',
     '✔ gate holds   accuracy >= baseline - 0.01',
     '✘ gate failed  accuracy >= 0.5',
-    '± is one standard error',
+    '[ ] after a value: its 95 % confidence interval',
     '',
     'adapter  4m 20s  1840 tok/s  3.1 GB peak',
   ]);
 });
 
-test('a narrow terminal loses what can be lost, never a difference', () => {
-  assert.deepEqual(lines(results({ comparisons: [one] }), 80).slice(0, 3), [
-    'metric       base          lora-r8       difference  (paired, 95 % CI)',
-    'accuracy  ↑  0.412 ±0.011  0.468 ±0.011      +0.056  [+0.038, +0.074]   better',
-    'ece       ↓  0.121         0.094             -0.027  [-0.041, +0.012]   no difference shown',
+test('a narrower terminal loses what can be lost; a narrow one gets one number a line', () => {
+  assert.deepEqual(lines(results({ comparisons: [one] }), 110).slice(0, 3), [
+    'metric       base                  lora-r8               difference  (paired, 95 % CI)',
+    'accuracy  ↑  0.412 [0.390, 0.434]  0.468 [0.446, 0.490]      +0.056  [+0.038, +0.074]   better',
+    'ece       ↓  0.121                 0.094                     -0.027  [-0.041, +0.012]   no difference shown',
+  ]);
+  const narrow = lines(results({ comparisons: [one] }), 60);
+  assert.deepEqual(narrow.slice(0, 10), [
+    'accuracy ↑  n=1986',
+    '  base         0.412 [0.390, 0.434]',
+    '  lora-r8      0.468 [0.446, 0.490]',
+    '  difference  +0.056 [+0.038, +0.074]',
+    '               better  won 241 lost 130  p <0.001',
+    'ece ↓  n=1986',
+    '  base         0.121',
+    '  lora-r8      0.094',
+    '  difference  -0.027 [-0.041, +0.012]',
+    '               no difference shown  p 0.200',
   ]);
 });
 
@@ -156,10 +170,10 @@ test('several candidates stand under their metric', () => {
       { label: 'r=16', step: 'tuned[r=16]', document: null },
     ],
   };
-  assert.deepEqual(lines(results({ comparisons: [many] }), 100).slice(0, 3), [
-    'metric       candidate  base          candidate  difference  (paired, 95 % CI)',
-    'accuracy  ↑  r=8        0.412 ±0.011  0.468          +0.056  [+0.038, +0.074]   better  n=1986',
-    '             r=16       0.412 ±0.011  0.362          -0.050  [-0.070, -0.030]   worse   n=1986',
+  assert.deepEqual(lines(results({ comparisons: [many] }), 105).slice(0, 3), [
+    'metric       candidate  base                  candidate  difference  (paired, 95 % CI)',
+    'accuracy  ↑  r=8        0.412 [0.390, 0.434]  0.468          +0.056  [+0.038, +0.074]   better  n=1986',
+    '             r=16       0.412 [0.390, 0.434]  0.362          -0.050  [-0.070, -0.030]   worse   n=1986',
   ]);
 });
 
@@ -167,15 +181,26 @@ test('scores alone: metrics down for a few steps, steps down for many', () => {
   const few = results({ scores: [baseline] });
   assert.deepEqual(lines(few), [
     'metric       base',
-    'accuracy  ↑  0.412 ±0.011  n=1986',
-    'ece       ↓  0.121         n=1986',
+    'accuracy  ↑  0.412 [0.390, 0.434]  n=1986',
+    'ece       ↓  0.121                 n=1986',
     'accuracy: 0.250 by chance, 0.270 by always giving the commonest answer',
-    '± is one standard error',
+    '[ ] after a value: its 95 % confidence interval',
   ]);
   const many = Array.from({ length: 5 }, (_, i) => ({ ...baseline, step: `s[seed=${i}]` }));
   assert.deepEqual(lines(results({ scores: many })).slice(0, 2), [
-    '           accuracy ↑    ece ↓',
-    's[seed=0]  0.412 ±0.011  0.121  n=1986',
+    '           accuracy ↑            ece ↓',
+    's[seed=0]  0.412 [0.390, 0.434]  0.121  n=1986',
+  ]);
+});
+
+test('scores too wide for the terminal stand one a line', () => {
+  const three = ['one', 'two', 'three'].map((step) => ({ ...baseline, step }));
+  assert.deepEqual(lines(results({ scores: three }), 70).slice(0, 5), [
+    'metric       step',
+    'accuracy  ↑  one    0.412 [0.390, 0.434]  n=1986',
+    '             two    0.412 [0.390, 0.434]  n=1986',
+    '             three  0.412 [0.390, 0.434]  n=1986',
+    'ece       ↓  one    0.121                 n=1986',
   ]);
 });
 
@@ -185,8 +210,8 @@ test('large and small numbers keep three or four digits', () => {
     loss: metric(13.7654, 0.2, false),
   });
   assert.deepEqual(lines(results({ scores: [{ step: 's', document }] })).slice(1, 3), [
-    'perplexity  ↓  1235 ±12     n=1986',
-    'loss        ↓  13.77 ±0.20  n=1986',
+    'perplexity  ↓  1235 [1210, 1259]     n=1986',
+    'loss        ↓  13.77 [13.37, 14.16]  n=1986',
   ]);
 });
 
