@@ -1,10 +1,12 @@
 // Runs side by side: one row each, with the parameters that differ and the metrics that came out.
 
+import stringWidth from 'string-width';
 import type { MetricValue } from '../schemas/artifact.ts';
 import type { Json, JsonObject } from '../schemas/json.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import { statusWord } from './describe.ts';
-import { ago, duration, fixed, signed } from './format.ts';
+import { ago, count, duration, signed } from './format.ts';
+import { withInterval, type Interval } from './metric-text.ts';
 import type { RunResults } from './results.ts';
 import { statusPaint } from './run-page.ts';
 import { table, type Column } from './table.ts';
@@ -74,7 +76,7 @@ const shortNames = (paths: readonly string[]): ReadonlyMap<string, string> => {
 export interface RunMetric {
   readonly name: string;
   readonly value: number;
-  readonly stderr: number | null;
+  readonly ci95: Interval | null;
   readonly higherIsBetter: boolean | null;
   /** Against the run's own baseline, where it has one. */
   readonly difference: number | null;
@@ -88,8 +90,8 @@ export interface RunMetric {
 export const runMetrics = (results: RunResults): RunMetric[] => {
   const found = new Map<string, RunMetric>();
   const add = (step: string, name: string, value: MetricValue): void => {
-    const { stderr, higher_is_better: higherIsBetter } = value;
-    found.set(name, { name, value: value.value, stderr, higherIsBetter, difference: null, step });
+    const { ci95, higher_is_better: higherIsBetter } = value;
+    found.set(name, { name, value: value.value, ci95, higherIsBetter, difference: null, step });
   };
   for (const { step, document } of results.scores)
     for (const [name, value] of Object.entries(document.metrics)) add(step, name, value);
@@ -109,7 +111,7 @@ export const runMetrics = (results: RunResults): RunMetric[] => {
       found.set(compared.metric, {
         name: compared.metric,
         value: compared.candidate_value,
-        stderr: candidate?.document?.metrics[compared.metric]?.stderr ?? null,
+        ci95: candidate?.document?.metrics[compared.metric]?.ci95 ?? null,
         higherIsBetter,
         difference,
         step: candidate?.step ?? '',
@@ -118,12 +120,14 @@ export const runMetrics = (results: RunResults): RunMetric[] => {
   return [...found.values()];
 };
 
+export interface RunColumn extends Column {
+  readonly kind: 'run' | 'param' | 'metric';
+  /** Its name for programs, for sorting and for filters. */
+  readonly field: string;
+}
+
 export interface RunTable {
-  readonly columns: readonly (Column & {
-    readonly kind: 'run' | 'param' | 'metric';
-    /** Its name for programs, for sorting and for filters. */
-    readonly field: string;
-  })[];
+  readonly columns: readonly RunColumn[];
   /** Shown text. */
   readonly rows: readonly (readonly string[])[];
   /** The values behind it, for sorting and for programs. */
@@ -158,7 +162,6 @@ export const runTable = (
       title: names.get(path) ?? path,
       field: names.get(path) ?? path,
       kind: 'param' as const,
-      optional: true,
     })),
     ...metricNames.map((name) => ({
       title: `${name}${arrows.get(name) ?? ''}`,
@@ -196,9 +199,8 @@ export const runTable = (
       ...metricNames.map((name) => {
         const metric = measured.find((each) => each.name === name);
         if (metric === undefined) return '';
-        const error = metric.stderr === null ? '' : ` ±${fixed(metric.stderr, 3)}`;
         const difference = metric.difference === null ? '' : ` (${signed(metric.difference, 3)})`;
-        return `${fixed(metric.value, 3)}${error}${difference}`;
+        return `${withInterval(metric.value, metric.ci95, 3)}${difference}`;
       }),
     ];
   };
@@ -216,12 +218,49 @@ const painted = (shown: RunTable, runs: readonly ListedRun[], theme: Theme): str
     }),
   );
 
+/** More parameters than this are a page to read, not a table to look at. */
+const mostParams = 8;
+
+/** Which columns a person sees: a metric, a parameter, the next metric and so on for as long as there is room. */
+const columnsThatFit = (shown: RunTable, width: number | null): ReadonlySet<number> => {
+  const widths = shown.columns.map(({ title }, i) =>
+    Math.max(...[title, ...shown.rows.map((row) => row[i] ?? '')].map((cell) => stringWidth(cell))),
+  );
+  const of = (kind: RunColumn['kind']): number[] =>
+    [...shown.columns.keys()].filter((i) => shown.columns[i]?.kind === kind);
+  const metrics = of('metric');
+  const params = of('param').slice(0, mostParams);
+  const wanted = Array.from({ length: Math.max(metrics.length, params.length) }, (_, i) =>
+    [metrics[i], params[i]].flatMap((column) => column ?? []),
+  ).flat();
+  // Within one experiment its name says nothing.
+  const kept = new Set(of('run').filter((i) => shown.columns[i]?.field !== 'name'));
+  let room = (width ?? Infinity) - [...kept].reduce((sum, i) => sum + (widths[i] ?? 0) + 2, -2);
+  for (const column of wanted) {
+    const needed = (widths[column] ?? 0) + 2;
+    if (needed > room) continue;
+    room -= needed;
+    kept.add(column);
+  }
+  return kept;
+};
+
+/** The runs of one experiment, under its name. */
 export const runTableText = (
   shown: RunTable,
   runs: readonly ListedRun[],
   theme: Theme,
   width: number | null,
-): string[] => table(shown.columns, painted(shown, runs, theme), { head: theme.dim, width });
+): string[] => {
+  const kept = columnsThatFit(shown, width);
+  const pick = <T>(items: readonly T[]): T[] => items.filter((_, i) => kept.has(i));
+  const left = shown.columns.length - 1 - kept.size;
+  return [
+    theme.bold(runs[0]?.record.name ?? ''),
+    ...table(pick(shown.columns), painted(shown, runs, theme).map(pick), { head: theme.dim }),
+    ...(left > 0 ? [theme.dim(`+ ${count(left, 'column')}: --csv, --md and --json have all`)] : []),
+  ];
+};
 
 export const runTableMarkdown = (shown: RunTable): string[] => {
   const line = (cells: readonly string[]): string =>

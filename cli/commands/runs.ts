@@ -101,7 +101,8 @@ export const execute: CommandAction = async (context, _args, options) => {
   const all = await readRuns(project, numberOption(options, 'limit') ?? newest);
   const total = runIds(project.runsDir).length;
   project.close();
-  const shown = runTable(all, { now: now(), allParams: flagOption(options, 'allParams') });
+  const settings = { now: now(), allParams: flagOption(options, 'allParams') };
+  const shown = runTable(all, settings);
   const choice = choose(shown, options);
   if (choice.kind === 'wrong') return context.usage(choice.message, choice.hint);
   const pick = <T>(items: readonly T[]): T[] => choice.rows.flatMap((i) => items[i] ?? []);
@@ -115,7 +116,16 @@ export const execute: CommandAction = async (context, _args, options) => {
   if (flagOption(options, 'json')) print([JSON.stringify(runTableJson(chosen), null, 2)]);
   else if (flagOption(options, 'csv')) print(runTableCsv(chosen));
   else if (flagOption(options, 'md')) print(runTableMarkdown(chosen));
-  else print(runTableText(chosen, pick(all), stdout.theme, stdout.columns()));
+  else {
+    const runs = pick(all);
+    const names = [...new Set(runs.map(({ record }) => record.name))];
+    const tables = names.map((name) => {
+      const own = runs.filter(({ record }) => record.name === name);
+      const table = runTable(own, settings);
+      return runTableText(table, own, stdout.theme, stdout.columns());
+    });
+    print(tables.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines])));
+  }
   if (total > all.length)
     stderr.write(
       stderr.theme.dim(`\nthe newest ${all.length} of ${total} runs (--limit for more)\n`),
