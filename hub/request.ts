@@ -35,6 +35,8 @@ export interface Answer {
 const MAX_REDIRECTS = 10;
 /** Attempts in a row without a byte of progress. */
 const MAX_ATTEMPTS = 6;
+/** The same where nobody answers at all: most often there is no network, and a person waits to hear it. */
+const MAX_UNREACHABLE = 3;
 /** How long a connection may be silent. */
 const SILENCE_MS = 30_000;
 const LONGEST_WAIT_MS = 120_000;
@@ -69,7 +71,9 @@ export const withRetries = async <T>(
       failures = progress() > reached ? 1 : failures + 1;
       reached = progress();
       const waitMs = error.waitMs ?? 500 * 2 ** (failures - 1);
-      if (failures >= MAX_ATTEMPTS || waitMs > LONGEST_WAIT_MS) throw error.error;
+      const most =
+        error.error.kind === 'unreachable' && reached === 0 ? MAX_UNREACHABLE : MAX_ATTEMPTS;
+      if (failures >= most || waitMs > LONGEST_WAIT_MS) throw error.error;
       await connection.sleep(waitMs, signal);
     }
   }

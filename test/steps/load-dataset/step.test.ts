@@ -111,10 +111,26 @@ test('failures are foreseen ones', async () => {
       return true;
     });
   await fails({ path: join(folder, 'none.jsonl') }, /there is no file/);
-  await fails({ source: 'hub', id: 'a/b' }, /hub can't be loaded yet/);
   await fails({ rows: [{ a: 1 }], where: { a: 2 } }, /the dataset has no rows/);
   await fails({ rows: [{ a: 1 }], splits: { x: 1, y: 'rest' } }, /split y has no rows/);
   await fails({ rows: [{ a: 1 }], contamination: {} }, /input `against`, which is missing/);
+});
+
+test('a dataset of the hub that is not on this machine, without a network', async (context) => {
+  const before = { ...process.env };
+  context.after(() => (process.env = before));
+  Object.assign(process.env, { HF_HOME: folder, HF_HUB_OFFLINE: '1' });
+  const files = [{ path: 'train.csv', size: 1, sha256: '0'.repeat(64) }];
+  const hub = [{ type: 'dataset', id: 'a/b', revision: '0'.repeat(40), files }] as const;
+  await assert.rejects(
+    runStep(loadDataset, { params: { source: 'hub', id: 'a/b' }, hub }),
+    (error) => {
+      assert.ok(error instanceof StepError, String(error));
+      assert.equal(error.code, 'E596');
+      assert.match(error.message, /train\.csv of the dataset a\/b at 000000000000 is not in/);
+      return true;
+    },
+  );
 });
 
 test('checks before a run', () => {
