@@ -51,6 +51,12 @@ export class KeyValueCache {
     return true;
   }
 
+  /** Gives memory back, and attention less to run over, when no row needs half of the capacity any more. */
+  trim(length: number): void {
+    const enough = bucketOf(length);
+    if (2 * enough <= this.#capacity) this.#recut(enough);
+  }
+
   /**
    * Writes new positions as the graph returns them, [2 * layers, batch, kvHeads, T, headDim]: those of batch entry
    * `from` go to `place`, from position `start` on.

@@ -83,7 +83,10 @@ class TextLoop {
     this.#ends = new Set(decoding.endTokens);
     const places = Math.max(runner.leastRows, Math.min(options.places, requests.length));
     this.#rows = Array.from({ length: places }, () => null);
-    this.#batch = new StepBatch(new KeyValueCache(runner.cacheShape, places, 1));
+    const longest = requests
+      .slice(0, places)
+      .reduce((most, { prompt }) => Math.max(most, prompt.length), 0);
+    this.#batch = new StepBatch(new KeyValueCache(runner.cacheShape, places, longest + 1));
   }
 
   async run(): Promise<void> {
@@ -243,6 +246,7 @@ class StepBatch {
       longest = Math.max(longest, position + 1);
     });
     this.cache.reserve(longest);
+    this.cache.trim(longest);
     if (this.cache.arrays[0] !== this.#cacheFeeds[0]?.data) {
       this.#cacheFeeds = cacheFeeds(this.cache);
     }
