@@ -8,13 +8,14 @@ import {
   ggufTokenizerSettings,
   ggufVocabulary,
 } from '../tokenizer/gguf-vocabulary.ts';
+import { byteLevelJson, withDefaultTokens } from '../tokenizer/vocab-merges.ts';
 import { CheckpointError } from './error.ts';
 import { encodings, type EncodingName } from './encoding.ts';
 import { OpenFiles, readWholeFile } from './file.ts';
 import { llama3Factors, ropeFactors } from './gguf-config.ts';
 import { ggufNotes, ggufObstacle } from './gguf-limits.ts';
 import { writeGguf, type GgufEntry, type GgufMetadata } from './gguf-writer.ts';
-import { readJsonObject } from './json.ts';
+import { readJsonObject, type JsonRecord } from './json.ts';
 import { ggufArchitectures, toGgufName, type GgufArchitecture } from './names.ts';
 import { bytesOf } from './safetensors.ts';
 import { decodedRows, storedRows, type StoredTensor } from './stored.ts';
@@ -39,12 +40,7 @@ export const exportGguf = async (
   ]);
   const tokenizer = await model.tokenizer();
   if (tokenizer !== null) {
-    const isSentencePiece = document.tokenizer.kind === 'sentencepiece';
-    if (!isSentencePiece && document.tokenizer.kind !== 'tokenizer.json')
-      throw new CheckpointError(path, `a tokenizer of ${document.tokenizer.kind} is not written`);
-    const vocabulary = isSentencePiece
-      ? ggufSentencePiece(file('tokenizer.model'), readWholeFile(file('tokenizer.model')))
-      : ggufVocabulary(file('tokenizer.json'), readJsonObject(file('tokenizer.json')));
+    const vocabulary = vocabularyOf(path, document.tokenizer, file);
     for (const [key, value] of [...vocabulary, ...ggufTokenizerSettings(tokenizer)])
       metadata.set(key, value);
   }
@@ -60,6 +56,38 @@ export const exportGguf = async (
     metadata.set('general.file_type', { type: 'uint32', value: fileType });
   writeGguf(path, metadata, entries);
   return ggufNotes(config);
+};
+
+const vocabularyOf = (
+  path: string,
+  { kind, files }: Model['document']['tokenizer'],
+  file: (name: string) => string,
+): ReadonlyMap<string, GgufMetadata> => {
+  const json = (name: string): JsonRecord =>
+    files.includes(name) ? readJsonObject(file(name)) : {};
+  switch (kind) {
+    case 'sentencepiece':
+      return ggufSentencePiece(file('tokenizer.model'), readWholeFile(file('tokenizer.model')));
+    case 'tokenizer.json':
+      return ggufVocabulary(file('tokenizer.json'), json('tokenizer.json'));
+    case 'vocab+merges': {
+      const vocab = new Map(
+        Object.entries(json('vocab.json')).map(([token, id]) => [token, Number(id)]),
+      );
+      const added = Object.entries(json('added_tokens.json'));
+      const config = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
+      const merges = new TextDecoder().decode(readWholeFile(file('merges.txt')));
+      const full = byteLevelJson(
+        vocab,
+        merges,
+        withDefaultTokens(config, vocab),
+        new Map(added.map(([token, id]) => [token, Number(id)])),
+      );
+      return ggufVocabulary(file('vocab.json'), full);
+    }
+    default:
+      throw new CheckpointError(path, `cannot hold a tokenizer of the kind ${kind}`);
+  }
 };
 
 const configMetadata = (name: string, config: ModelConfig): [string, GgufMetadata][] => {

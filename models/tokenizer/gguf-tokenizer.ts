@@ -108,8 +108,16 @@ const ggufTokenizerConfig = (gguf: GgufFile): JsonRecord => {
     if (token !== undefined) config[name] = token;
   }
   // SentencePiece models get a beginning token unless their file says otherwise (llama.cpp, llm_load_vocab).
-  if (ggufTokenizerKind(gguf) === 'sentencepiece')
+  if (ggufTokenizerKind(gguf) === 'sentencepiece') {
     config['add_bos_token'] = gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? true;
+    const types = gguf.metadata.get('tokenizer.ggml.token_type');
+    const added = tokens.flatMap((content, id) => {
+      const type = types instanceof Float64Array ? types[id] : undefined;
+      const isAdded = type === tokenTypes.control || type === tokenTypes.userDefined;
+      return isAdded ? [[String(id), { content, special: type === tokenTypes.control }]] : [];
+    });
+    config['added_tokens_decoder'] = Object.fromEntries(added) as JsonRecord;
+  }
   config['add_eos_token'] = gguf.metadata.get('tokenizer.ggml.add_eos_token') ?? false;
   return config;
 };

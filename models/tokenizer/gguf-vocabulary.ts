@@ -8,7 +8,7 @@ import { preTokenizerRules } from './gguf-tokenizer.ts';
 import { readSentencePieceModel } from './sentencepiece-model.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-const types = { normal: 1, control: 3, userDefined: 4 } as const;
+const types = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const;
 
 /** The steps of a pre-tokenizer as one string, so that two ways to write the same are equal. */
 const signature = (part: unknown): string => {
@@ -34,6 +34,8 @@ export const ggufVocabulary = (
   json: JsonRecord,
 ): ReadonlyMap<string, GgufMetadata> => {
   const { model, added_tokens: added } = json;
+  if (isRecord(model) && model['type'] === 'BPE' && model['byte_fallback'] === true)
+    return pieceVocabulary(path, json, model);
   const wanted = signature(json['pre_tokenizer']);
   const pre = Object.keys(preTokenizerRules).find(
     (name) => signature(preTokenizerRules[name]?.preTokenizer) === wanted,
@@ -70,6 +72,74 @@ export const ggufVocabulary = (
       },
     ],
   ]);
+};
+
+/** Llama 2's tokenizer.json: SentencePiece's pieces as BPE, whose order of merges is the order of scores there. */
+const pieceVocabulary = (
+  path: string,
+  json: JsonRecord,
+  model: JsonRecord,
+): ReadonlyMap<string, GgufMetadata> => {
+  const prefix = spacePrefix(json);
+  if (prefix === null || !isRecord(model['vocab']))
+    throw new CheckpointError(path, 'is a tokenizer that GGUF has no name for', {
+      hint: 'pieces with byte fallback are written where spaces become ▁ and nothing else changes',
+    });
+  const tokens: string[] = [];
+  for (const [token, id] of Object.entries(model['vocab'])) tokens[Number(id)] = token;
+  const special = new Map<number, boolean>();
+  for (const token of Array.isArray(json['added_tokens'])
+    ? (json['added_tokens'] as unknown[])
+    : [])
+    if (isRecord(token)) {
+      tokens[Number(token['id'])] = String(token['content']);
+      special.set(Number(token['id']), token['special'] === true);
+    }
+  const complete = Array.from(tokens, (token: string | undefined, id) => token ?? `[PAD${id}]`);
+  const rank = new Map<string, number>();
+  for (const merge of Array.isArray(model['merges']) ? (model['merges'] as unknown[]) : []) {
+    const piece = Array.isArray(merge) ? merge.join('') : String(merge).replace(' ', '');
+    if (!rank.has(piece)) rank.set(piece, rank.size);
+  }
+  const typeOf = (token: string, id: number): number => {
+    if (token === model['unk_token']) return types.unknown;
+    if (/^<0x[0-9A-F]{2}>$/u.test(token)) return types.byte;
+    const isSpecial = special.get(id);
+    if (isSpecial !== undefined) return isSpecial ? types.control : types.userDefined;
+    return types.normal;
+  };
+  // Pieces of one character are never merged: their score is below all others.
+  const scoreOf = (token: string): number => -(rank.get(token) ?? rank.size);
+  return new Map<string, GgufMetadata>([
+    ['tokenizer.ggml.model', { type: 'string', value: 'llama' }],
+    ['tokenizer.ggml.pre', { type: 'string', value: 'default' }],
+    ['tokenizer.ggml.tokens', { type: 'strings', value: complete }],
+    ['tokenizer.ggml.scores', { type: 'float32s', value: complete.map(scoreOf) }],
+    ['tokenizer.ggml.token_type', { type: 'int32s', value: complete.map(typeOf) }],
+    ['tokenizer.ggml.add_space_prefix', { type: 'bool', value: prefix }],
+  ]);
+};
+
+/** Whether a text gets a space before it; null where more is done to it than llama.cpp does. */
+const spacePrefix = ({ normalizer, pre_tokenizer: before }: JsonRecord): boolean | null => {
+  const metaspace = isRecord(before) && before['type'] === 'Metaspace' ? before : null;
+  if (normalizer === null && metaspace !== null) {
+    const scheme = metaspace['prepend_scheme'];
+    return scheme === undefined ? metaspace['add_prefix_space'] !== false : scheme !== 'never';
+  }
+  if (before !== null && before !== undefined) return null;
+  const parts = isRecord(normalizer) ? (normalizer['normalizers'] ?? [normalizer]) : [];
+  if (!Array.isArray(parts) || !parts.every(isRecord)) return null;
+  const [last, first, ...more] = [...parts].reverse();
+  const pattern = last?.['pattern'];
+  const replaces =
+    last?.['type'] === 'Replace' &&
+    last['content'] === '▁' &&
+    isRecord(pattern) &&
+    pattern['String'] === ' ';
+  if (!replaces || more.length > 0) return null;
+  if (first === undefined) return false;
+  return first['type'] === 'Prepend' && first['prepend'] === '▁' ? true : null;
 };
 
 export const ggufSentencePiece = (

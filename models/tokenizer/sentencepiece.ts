@@ -1,7 +1,7 @@
 // A tokenizer from SentencePiece's `tokenizer.model` alone: Unigram (the best path by score) and BPE (the best merge
 // by score), with byte fallback. As sentencepiece/src/{unigram_model,bpe_model,sentencepiece_processor}.cc.
 
-import type { JsonRecord } from '../checkpoint/json.ts';
+import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
 import {
   pieceTypes,
   readSentencePieceModel,
@@ -14,7 +14,10 @@ import { streamingDecoder, type DecodeOptions, type Tokenizer } from './tokenize
 export interface SentencePieceParts {
   readonly path: string;
   readonly bytes: Uint8Array;
-  /** tokenizer_config.json: add_bos_token, add_eos_token and the names of special tokens. */
+  /**
+   * tokenizer_config.json: add_bos_token, add_eos_token, the names of special tokens; pieces of added_tokens_decoder are
+   * found in texts before anything is split, as transformers and llama.cpp do (chat templates write them as text).
+   */
   readonly config: JsonRecord;
   readonly eosTokenIds: readonly number[];
   readonly chatTemplate: string | null;
@@ -55,12 +58,22 @@ export const sentencePieceTokenizer = ({
     pieces.flatMap(({ type }, id) => (type === pieceTypes.control ? [id] : [])),
   );
 
+  const added = addedTokens(config, ids);
+  const segmented = (text: string): readonly string[] => {
+    if (added === null) return segment(normalize(text));
+    return text
+      .split(added)
+      .flatMap((part, index) =>
+        index % 2 === 1 ? [part] : part === '' && text !== '' ? [] : segment(normalize(part)),
+      );
+  };
+
   const encode: Tokenizer['encode'] = (text, { addSpecialTokens = true } = {}) => {
     const out: number[] = [];
     if (addSpecialTokens && bos !== null && config['add_bos_token'] !== false) out.push(bos);
     const encoder = new TextEncoder();
     let afterUnknown = false;
-    for (const piece of segment(normalize(text))) {
+    for (const piece of segmented(text)) {
       const id = ids.get(piece);
       const known = id !== undefined && id !== unknown;
       if (known) out.push(id);
@@ -121,6 +134,18 @@ export const sentencePieceTokenizer = ({
     tokenToId: (token) => ids.get(token),
     idToToken: (id) => pieces[id]?.text,
   };
+};
+
+/** Matches, and as a group keeps, the added tokens that are pieces; the longest of several. */
+const addedTokens = (config: JsonRecord, ids: ReadonlyMap<string, number>): RegExp | null => {
+  const listed = config['added_tokens_decoder'];
+  const contents = (isRecord(listed) ? Object.values(listed) : [])
+    .map((token) => (isRecord(token) ? token['content'] : null))
+    .filter((content) => typeof content === 'string' && content !== '' && ids.has(content))
+    .map(String)
+    .sort((a, b) => b.length - a.length)
+    .map((content) => content.replaceAll(/[\\^$.*+?()[\]{}|/]/gu, '\\$&'));
+  return contents.length === 0 ? null : new RegExp(`(${contents.join('|')})`, 'u');
 };
 
 type Segment = (text: string) => readonly string[];

@@ -168,6 +168,67 @@ test(
   },
 );
 
+/** A tiny model with a real tokenizer: its files, and the golden that has texts and ids. */
+const tokenizers: Readonly<Record<string, readonly [Readonly<Record<string, string>>, number]>> = {
+  phi3: [
+    {
+      'tokenizer.json': 'tokenizers/phi3/tokenizer.json',
+      'tokenizer_config.json': 'tokenizers/phi3/tokenizer_config.json',
+    },
+    32064,
+  ],
+  gpt2: [
+    {
+      'vocab.json': 'tokenizers/gpt2-pure/encoder.json',
+      'merges.txt': 'tokenizers/gpt2-pure/vocab.bpe',
+    },
+    50257,
+  ],
+};
+for (const [name, [tokenizerFiles, vocabSize]] of Object.entries(tokenizers))
+  test(
+    `the tokenizer of ${name}: through GGUF the same ids`,
+    { skip: skipUnlessShared(...Object.values(tokenizerFiles), `goldens/tokenizers/${name}.json`) },
+    async () => {
+      using folder = temporaryFolder();
+      for (const [file, from] of Object.entries(tokenizerFiles))
+        cpSync(sharedPath(from), `${folder.path}/${file}`);
+      const size = { hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1 };
+      const config = {
+        model_type: 'llama',
+        num_attention_heads: 2,
+        vocab_size: vocabSize,
+        ...size,
+      };
+      const made = await runStep(loadModel, {
+        params: { source: 'init', config, tokenizer: folder.path },
+      });
+      const artifact = made.output('model', 'model');
+      const model = openModel(artifact);
+      const path = `${folder.path}/model.gguf`;
+      await exportGguf(model, path, (file) => artifact.file(file));
+      const read = await runStep(loadModel, { params: { source: 'path', path } });
+      const [before, after] = await Promise.all([
+        model.tokenizer(),
+        openModel(read.output('model', 'model')).tokenizer(),
+      ]);
+      assert.ok(before !== null && after !== null);
+      const golden = JSON.parse(
+        readFileSync(sharedPath(`goldens/tokenizers/${name}.json`), 'utf8'),
+      ) as { readonly cases: readonly { readonly text: string }[] };
+      assert.ok(golden.cases.length > 20);
+      for (const { text } of golden.cases) {
+        // GGUF has no word for tokens that swallow the blanks beside them.
+        if (/<\/?s>|<\|/.test(text) && /\s/.test(text)) continue;
+        assert.deepEqual(after.encode(text), before.encode(text), JSON.stringify(text));
+        const ids = before.encode(text);
+        assert.equal(after.decode(ids), before.decode(ids));
+      }
+      made.dispose();
+      read.dispose();
+    },
+  );
+
 const folders = [
   'goldens/architectures/gpt2',
   'goldens/architectures/llama-sharded',
