@@ -52,7 +52,7 @@ export const cacheInputs = (
   };
 };
 
-/** The strategy, and the new keys and values it has seen: [2 * layers, B, kvHeads, T, headDim]. */
+/** The strategy, and the new keys and values it has seen: [B, 2 * layers * kvHeads, T, headDim]. */
 export interface CachedAttention extends Attention {
   present(): Value;
 }
@@ -64,9 +64,9 @@ export const cachedAttention = (
 ): CachedAttention => {
   const { heads, kvHeads, headDim, scales, windows, softcap } = config.attention;
   const group = heads / kvHeads;
-  const masks = new Map<number | null, Masks>();
-  const masksOf = (window: number | null): Masks => {
-    const known = masks.get(window) ?? buildMasks(g, inputs, window, group);
+  const masks = new Map<number | null, Value>();
+  const maskOf = (window: number | null): Value => {
+    const known = masks.get(window) ?? buildMask(g, inputs, window, group);
     masks.set(window, known);
     return known;
   };
@@ -92,14 +92,13 @@ export const cachedAttention = (
       const keys = rotate(perHead(k, kvHeads));
       const values = perHead(v, kvHeads);
       fresh.push(keys, values);
-      const mask = masksOf(windows[layer] ?? null);
-      const scores = (against: Value, hidden: Value): Value => {
+      const scores = (against: Value): Value => {
         const raw = g.fusedMatMul(rows, against, { transB: true, alpha: scales[layer] ?? 1 });
-        const capped = softcap === null ? raw : g.mul(g.tanh(g.div(raw, softcap)), softcap);
-        return g.add(capped, hidden);
+        return softcap === null ? raw : g.mul(g.tanh(g.div(raw, softcap)), softcap);
       };
-      const all = g.concat([scores(cachedKeys, mask.cached), scores(keys, mask.fresh)], -1);
-      const [onCached, onFresh] = g.split(g.softmax(all), -1, ['C', 'T']);
+      const all = g.concat([scores(cachedKeys), scores(keys)], -1);
+      const masked = g.add(all, maskOf(windows[layer] ?? null));
+      const [onCached, onFresh] = g.split(g.softmax(masked), -1, ['C', 'T']);
       const mixed = g.add(
         g.matmul(present(onCached), cachedValues),
         g.matmul(present(onFresh), values),
@@ -107,11 +106,7 @@ export const cachedAttention = (
       const perToken = g.transpose(g.reshape(mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
       return g.reshape(perToken, ['B*T', heads * headDim]);
     },
-    present: () =>
-      g.concat(
-        fresh.map((value) => g.unsqueeze(value, [0])),
-        0,
-      ),
+    present: () => g.concat(fresh, 1),
   };
 
   function times(count: number): string {
@@ -119,48 +114,44 @@ export const cachedAttention = (
   }
 };
 
-interface Masks {
-  /** Added to scores against the cache: [B, 1, 1 or group * T, C]. */
-  readonly cached: Value;
-  /** Added to scores against the new keys: [1 or B, 1, group * T, T]. */
-  readonly fresh: Value;
-}
-
 /** exp(x - max) is 0 for anything this is added to, and no arithmetic on it overflows. */
 const HIDDEN = -1e9;
 
-/** Positions are compared in the graph, once for all layers with the same window. */
-const buildMasks = (
+/**
+ * Added to scores against cached and new keys: [B, 1, group * T, C + T]. Positions are compared in the graph, once for
+ * all layers with the same window.
+ */
+const buildMask = (
   g: GraphBuilder,
   { positions, lengths, segments }: CacheInputs,
   window: number | null,
   group: number,
-): Masks =>
+): Value =>
   g.scope(window === null ? 'mask' : `mask${window}`, () => {
-    const additive = (visible: Value): Value => g.where(visible, 0, HIDDEN);
-    const everyHead = (mask: Value): Value =>
-      g.concat(
-        Array.from({ length: group }, () => mask),
-        2,
-      );
     const queries = g.unsqueeze(positions, [1, 3]); // [B, 1, T, 1]
+    const near = (visible: Value, keys: Value): Value =>
+      window === null ? visible : g.and(visible, g.less(g.sub(queries, keys), window));
     const cachedAt = g.range('C');
-    const filled = g.less(cachedAt, g.unsqueeze(lengths, [1])); // [B, 1, C]
-    const cached = g.unsqueeze(filled, [2]); // [B, 1, 1, C]
+    const filled = g.unsqueeze(g.less(cachedAt, g.unsqueeze(lengths, [1])), [2]); // [B, 1, 1, C]
     const order = g.range('T');
     const causal = g.lessOrEqual(order, g.unsqueeze(order, [1])); // [T, T]
     const within =
       segments === null
         ? g.unsqueeze(causal, [0, 1])
         : g.and(causal, g.equal(g.unsqueeze(segments, [1, 3]), g.unsqueeze(segments, [1, 2])));
-    if (window === null) {
-      return { cached: additive(cached), fresh: everyHead(additive(within)) };
-    }
-    const near = (keys: Value): Value => g.less(g.sub(queries, keys), window);
-    return {
-      cached: everyHead(additive(g.and(cached, near(cachedAt)))),
-      fresh: everyHead(additive(g.and(within, near(g.unsqueeze(positions, [1, 2]))))),
-    };
+    const additive = (visible: Value, keys: 'C' | 'T'): Value =>
+      g.expand(g.where(visible, 0, HIDDEN), ['B', 1, 'T', keys]);
+    const both = g.concat(
+      [
+        additive(near(filled, cachedAt), 'C'),
+        additive(near(within, g.unsqueeze(positions, [1, 2])), 'T'),
+      ],
+      -1,
+    );
+    return g.concat(
+      Array.from({ length: group }, () => both),
+      2,
+    );
   });
 
 const at = (values: readonly Value[], index: number): Value => present(values[index]);

@@ -138,7 +138,7 @@ export class BeamSearch {
     );
     const { vocabSize } = this.#runner.config;
     return running.map((_, place) => {
-      cache.write(result.present, places, 1, place, place, position);
+      cache.write(result.present, 1, place, place, position);
       return result.logits.subarray(place * vocabSize, (place + 1) * vocabSize);
     });
   }

@@ -58,24 +58,18 @@ export class KeyValueCache {
   }
 
   /**
-   * Writes new positions as the graph returns them, [2 * layers, batch, kvHeads, T, headDim]: those of batch entry
+   * Writes new positions as the graph returns them, [batch, 2 * layers * kvHeads, T, headDim]: those of batch entry
    * `from` go to `place`, from position `start` on.
    */
-  write(
-    present: Float32Array,
-    batch: number,
-    T: number,
-    from: number,
-    place: number,
-    start: number,
-  ): void {
+  write(present: Float32Array, T: number, from: number, place: number, start: number): void {
     const { kvHeads, headDim } = this.shape;
     const size = T * headDim;
+    const arrays = this.#arrays.length;
     for (let array = 0; array < this.#arrays.length; array += 1) {
       const target = this.#arrays[array];
       if (target === undefined) continue;
       for (let head = 0; head < kvHeads; head += 1) {
-        const source = ((array * batch + from) * kvHeads + head) * size;
+        const source = ((from * arrays + array) * kvHeads + head) * size;
         const to = ((place * kvHeads + head) * this.#capacity + start) * headDim;
         if (size <= 100) {
           for (let index = 0; index < size; index += 1) {

@@ -61,7 +61,7 @@ export class ChunkedCache {
       );
       if (result.present.length > 0) {
         this.reserve(start + read);
-        this.cache.write(result.present, 1, read, 0, 0, start);
+        this.cache.write(result.present, read, 0, 0, start);
         this.#tokens = tokens.slice(0, start + chunk.length);
       }
       reader.take(result, start, chunk.length);

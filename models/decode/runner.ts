@@ -38,7 +38,7 @@ export interface Batch {
 }
 
 export interface BatchResult {
-  /** [2 * layers, batch, kvHeads, T, headDim]; empty unless asked for. */
+  /** [batch, 2 * layers * kvHeads, T, headDim]; empty unless asked for. */
   readonly present: Float32Array;
   /** [R] */
   readonly next: Int32Array;

@@ -189,7 +189,7 @@ class TextLoop {
         this.#active -= 1;
         continue;
       }
-      batch.cache.write(result.present, this.#rows.length, 1, place, place, position);
+      batch.cache.write(result.present, 1, place, place, position);
     }
   }
 

@@ -56,7 +56,7 @@ const cachedLogits = async (
       ['present', 'logits'],
     );
     logits.set(result.logits, position * width);
-    cache.write(result.present, 2, 1, 1, 1, position);
+    cache.write(result.present, 1, 1, 1, position);
   }
   return logits;
 };

@@ -145,7 +145,7 @@ test('a cache keeps its rows when it grows and when rows move', () => {
   };
   for (let position = 0; position < 150; position += 1) {
     cache.reserve(position + 1);
-    for (const place of [0, 1]) cache.write(present(place, position), 1, 1, 0, place, position);
+    for (const place of [0, 1]) cache.write(present(place, position), 1, 0, place, position);
   }
   cache.reserve(700);
   cache.trim(150);
