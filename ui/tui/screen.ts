@@ -7,6 +7,7 @@ import { failureBlock } from '../failure.ts';
 import { duration } from '../format.ts';
 import type { Output } from '../output.ts';
 import type { Reporter, RunControls } from '../reporter.ts';
+import { fits } from '../table.ts';
 import { layoutFor, settledLine } from './lines.ts';
 import type { LiveScreen } from './live.tsx';
 import { initialState, reduceAll, type TuiState } from './state.ts';
@@ -108,9 +109,10 @@ export const screenReporter = (options: ScreenOptions): Reporter => {
   };
 
   const header = (event: EventOf<'run-started'>): void => {
-    output.write(
-      `${theme.bold('mesa run')}  ${event.file}  ${theme.dim(`run ${event.run} · ${planSummary(event.steps)}`)}\n\n`,
-    );
+    const what = `${theme.bold('mesa run')}  ${event.file}`;
+    const plan = theme.dim(`run ${event.run} · ${planSummary(event.steps)}`);
+    const line = `${what}  ${plan}`;
+    output.write(`${fits([line], output.columns()) ? line : `${what}\n${plan}`}\n\n`);
   };
 
   return {
