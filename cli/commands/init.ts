@@ -14,6 +14,7 @@ import path from 'node:path';
 import type { CommandAction } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { packageRoot } from '../package-root.ts';
+import { program } from '../typed-command.ts';
 import { experimentSchemaFile } from './schema.ts';
 
 const experiment = 'experiments/quickstart.yaml';
@@ -82,6 +83,8 @@ export const execute: CommandAction = async (context, [folder = '.']) => {
   // Marks the root of the project, wherever in it a command is typed.
   mkdirSync(path.join(root, '.mesa'), { recursive: true });
   const there = folder === '.' ? '' : `cd ${folder} && `;
-  stderr.write(`\n${stderr.theme.dim('next')}  ${there}mesa run ${experiment}\n`);
+  stderr.write(
+    `\n${stderr.theme.dim('next')}  ${there}${program(context.env)} run ${experiment}\n`,
+  );
   return exitCodes.ok;
 };

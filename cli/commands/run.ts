@@ -21,6 +21,7 @@ import { planFile } from '../experiment.ts';
 import { listenForInterrupts } from '../interrupts.ts';
 import { mesaVersion } from '../package-root.ts';
 import { chooseUi, makeReporter, type UiKind } from '../reporting.ts';
+import { program, sameCommand } from '../typed-command.ts';
 import { workerCommand } from '../worker-command.ts';
 
 const readUi = (options: OptionValues): UiKind | undefined => {
@@ -83,7 +84,6 @@ const printEnd = async (
   context: CliContext,
   project: Project,
   record: RunRecord,
-  file: string,
 ): Promise<void> => {
   const { gatherResults } = await import('../run-results.ts');
   const { resultTable } = await import('../../ui/result-table.ts');
@@ -101,7 +101,8 @@ const printEnd = async (
     run: record.run,
     status: record.status === 'killed' ? 'interrupted' : record.status,
     failedStep: failed?.step ?? null,
-    command: `mesa run ${file}`,
+    program: program(context.env),
+    command: sameCommand(context.env),
   } as const;
   stderr.write(`\n${stderr.theme.dim('next')}  ${nextCommand(end, results)}\n`);
 };
@@ -156,7 +157,7 @@ export const execute: CommandAction = async (context, [file = ''], options) => {
   const shown = await loading.then(() => reporter);
   await shown?.close();
   interrupts.dispose();
-  if (ui !== 'json') await printEnd(context, project, record, file);
+  if (ui !== 'json') await printEnd(context, project, record);
   project.close();
   return exitCodeOf(record, stopping);
 };

@@ -220,7 +220,13 @@ test('nothing to show is nothing', () => {
 });
 
 test('the next command follows from how the run ended', () => {
-  const end = { run: 'k7q2', status: 'ok', failedStep: null, command: 'mesa run x.yaml' } as const;
+  const end = {
+    run: 'k7q2',
+    status: 'ok',
+    failedStep: null,
+    program: 'mesa',
+    command: 'mesa run x.yaml',
+  } as const;
   assert.equal(
     nextCommand(end, results({ comparisons: [one] })),
     "mesa show k7q2/lora-r8 --samples 'accuracy=0'",
