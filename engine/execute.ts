@@ -1,7 +1,8 @@
 // Plan -> events and a record: opens the run's folder, announces this coordinator, and lets it work.
 
-import { availableParallelism, cpus, platform, arch } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { availableParallelism, cpus, platform, arch } from 'node:os';
 import { join } from 'node:path';
 import type { Diagnostic } from '../schemas/diagnostic.ts';
 import type { RunEvent } from '../schemas/event.ts';
@@ -11,9 +12,10 @@ import { Coordinator, type StopMode } from './coordinator.ts';
 import { LocalExecutor } from './executors/local.ts';
 import type { WorkerCommand } from './executors/worker-process.ts';
 import type { InputEdge } from './experiment.ts';
-import { Leases } from './lease.ts';
+import { Leases, livingRuns } from './lease.ts';
 import { runtimeLabel } from './numerics.ts';
 import type { Plan, PlanStep } from './plan.ts';
+import type { Project } from './project.ts';
 import { err, ok, type Result } from './result.ts';
 import { createRun, RunLog } from './run-store.ts';
 import { RunVoice } from './run-voice.ts';
@@ -86,6 +88,22 @@ const initialRecord = (plan: Plan, options: ExecuteOptions, run: string): RunRec
 });
 
 /**
+ * Removes what attempts of dead runs left. Every folder whose run doesn't live counts, not only those of the runs that
+ * are buried here: whoever buried the others may have been killed before it had tidied.
+ */
+const tidyAttempts = (project: Project, leases: Leases): Promise<unknown> => {
+  // Listed first: a run is known as living before it makes a folder.
+  const folders = existsSync(project.attemptsDir) ? readdirSync(project.attemptsDir) : [];
+  leases.buryDead();
+  const living = new Set(livingRuns(project.database, project.liveDir).map(({ run }) => run));
+  return Promise.allSettled(
+    folders
+      .filter((run) => !living.has(run))
+      .map((run) => rm(join(project.attemptsDir, run), { recursive: true, force: true })),
+  );
+};
+
+/**
  * Starts a run. The error is the disk's: no run folder, no lock. `onEvent` is called for each event in order; what it
  * throws is not caught.
  */
@@ -99,11 +117,7 @@ export const executePlan = (
     const run = createRun(project.runsDir);
     const leases = new Leases(project.database, project.liveDir, run);
     // While the run goes on: hundreds of folders may be left, and nobody waits for them to be gone.
-    const tidying = Promise.allSettled(
-      leases
-        .buryDead()
-        .map((dead) => rm(join(project.attemptsDir, dead), { recursive: true, force: true })),
-    );
+    const tidying = tidyAttempts(project, leases);
     const initial = initialRecord(plan, options, run);
     let coordinator: Coordinator | null = null;
     const log = new RunLog(project.runsDir, initial, (error) => coordinator?.storageBroke(error));

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { vocabOfFairseq } from '../../../models/tokenizer/biogpt.ts';
 import { loadTokenizer } from '../../../models/tokenizer/load.ts';
 import { mosesDetokenize, mosesTokenize } from '../../../models/tokenizer/moses.ts';
 import {
@@ -194,7 +195,6 @@ test(
   },
   async () => {
     using folder = temporaryFolder();
-    const { vocabOfFairseq } = await import('../../../models/tokenizer/biogpt.ts');
     const dictionary = readFileSync(sharedPath('tokenizers/biogpt/dict.txt'), 'utf8');
     const vocab = JSON.stringify(Object.fromEntries(vocabOfFairseq(dictionary)));
     const tokenizer = await load(
