@@ -4,6 +4,7 @@
 import type { Diagnostic } from '../schemas/diagnostic.ts';
 import type { PlannedStatus, PlannedStep } from '../schemas/event.ts';
 import type { Action } from './action-cache.ts';
+import type { Canonical } from './canonical.ts';
 import type { Experiment, InputEdge, InstanceName, StepInstance } from './experiment.ts';
 import { stepKey, type KeyFields, type StepKey } from './key.ts';
 import { keyFieldsOf, Lookup, type CodeOf, type LookupOptions } from './lookup.ts';
@@ -154,14 +155,37 @@ const externals = async (
 
 const NONE: ReadonlyMap<string, ArtifactDigest> = new Map();
 
+/** How many parameters an earlier result has otherwise than a step: what was like it took about as long. */
+const distance = (earlier: KeyFields, instance: StepInstance): number => {
+  const params = Object.entries(earlier.params as Readonly<Record<string, Canonical>>);
+  return params.filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(instance.params[name]),
+  ).length;
+};
+
+/** Of the same id in another experiment: what it took there, on other inputs, says nothing. */
+const comparable = (earlier: KeyFields, fields: KeyFields | null): boolean =>
+  fields === null ||
+  fields.inputs.length === 0 ||
+  fields.inputs.some(([port, , , digest]) =>
+    earlier.inputs.some((other) => other[0] === port && other[3] === digest),
+  );
+
+/** From the nearest earlier results, newest first: those that share an input and differ in the fewest parameters. */
 const estimate = (
   services: PlanServices,
   instance: StepInstance,
+  fields: KeyFields | null,
 ): Pick<PlannedStep, 'expectedMs' | 'expectedBytes'> => {
-  const history = services.project.actions.history(instance.uses, instance.id);
-  const same = history.filter((entry) => entry.step === instance.name);
-  const entries = same.length > 0 ? same.slice(0, 1) : history;
-  if (entries.length === 0) return { expectedMs: null, expectedBytes: null };
+  const history = services.project.actions
+    .history(instance.uses, instance.id)
+    .filter((entry) => comparable(entry.fields, fields))
+    .map((entry) => ({ ...entry, distance: distance(entry.fields, instance) }));
+  if (history.length === 0) return { expectedMs: null, expectedBytes: null };
+  const nearest = Math.min(...history.map((entry) => entry.distance));
+  const near = history.filter((entry) => entry.distance === nearest);
+  const same = near.filter((entry) => entry.step === instance.name);
+  const entries = same.length > 0 ? same.slice(0, 1) : near;
   const expectedMs = entries.reduce((sum, entry) => sum + entry.durationMs, 0) / entries.length;
   const peaks = entries.flatMap((entry) => entry.peakBytes ?? []);
   return { expectedMs, expectedBytes: peaks.length === 0 ? null : Math.max(...peaks) };
@@ -224,7 +248,7 @@ export const planExperiment = async (
     const expected =
       status.kind === 'fresh'
         ? { expectedMs: null, expectedBytes: null }
-        : estimate(services, instance);
+        : estimate(services, instance, fields);
     const planned: PlannedStep = { step, id, uses, axes, after, status, ...expected };
     byName.set(step, {
       instance,

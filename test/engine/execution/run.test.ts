@@ -68,6 +68,18 @@ describe('planning', () => {
     );
   });
 
+  test('what a step took on none of the same inputs is no estimate', async () => {
+    const one = { 'estimate-one': { params: { text: 'estimate 1' } } };
+    const two = { 'estimate-two': { params: { text: 'estimate 2' } } };
+    await hand.run({ ...one, estimated: { in: ['estimate-one'] } });
+    await hand.run(two);
+    const expected = async (steps: Readonly<Record<string, HandStep>>) =>
+      (await hand.plan(steps)).byName.get(name('estimated'))?.planned.expectedMs;
+    assert.equal(await expected({ ...two, estimated: { in: ['estimate-two'] } }), null);
+    const both = { ...one, ...two, estimated: { in: ['estimate-one', 'estimate-two'] } };
+    assert.ok(((await expected(both)) ?? 0) > 0);
+  });
+
   test('a renamed step keeps its result; a parameter without effect does not matter', async () => {
     await hand.run({ original: { params: { text: 'renamed' } } });
     assert.equal(await statusOf({ renamed: { params: { text: 'renamed' } } }, 'renamed'), 'fresh');
