@@ -30,6 +30,7 @@ export default tseslint.config(
       'runs/**',
       '.mesa/**',
       'bin/**',
+      '.dependency-cruiser.cjs',
     ],
   },
   ...tseslint.configs.strictTypeChecked,

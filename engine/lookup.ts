@@ -26,9 +26,9 @@ export type Found =
   | { readonly kind: 'miss'; readonly reason: string; readonly damages: readonly Damage[] };
 
 /** Digest and kind of one output of a finished step. */
-export type OutputsOf = (step: string, output: string) => ArtifactDigest | null;
+type OutputsOf = (step: string, output: string) => ArtifactDigest | null;
 
-export type StorageTrouble = Extract<Failure, { readonly reason: 'storage' }>;
+type StorageTrouble = Extract<Failure, { readonly reason: 'storage' }>;
 
 export const keyFieldsOf = (
   instance: StepInstance,

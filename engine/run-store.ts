@@ -163,7 +163,3 @@ export const readRun = (runsDir: string, run: string): RunRecord | null => {
   if (!existsSync(join(folder, 'run.json'))) return null;
   return recordOf(readJson(join(folder, 'run.json')) as RunRecord, readEvents(runsDir, id));
 };
-
-/** All runs, newest first. */
-export const listRuns = (runsDir: string): readonly RunRecord[] =>
-  runIds(runsDir).flatMap((id) => readRun(runsDir, id) ?? []);

@@ -17,10 +17,6 @@ export const seededDraw = (seed: number): Draw => {
   return (bound) => random.below(bound);
 };
 
-/** The statistic of the units as they are. */
-export const observed = ({ columns, of }: ResampledStatistic): number =>
-  of(Float64Array.from(columns, (column) => column.reduce((sum, value) => sum + value, 0)));
-
 /**
  * Values of each statistic over `resamples` draws of `units` units with replacement.
  * Returns one array of length `resamples` per statistic.

@@ -14,7 +14,7 @@ export const readRows = async <Row>(
   // Split at LF alone: JSON may hold U+2028 as it is, which node:readline takes for the end of a line.
   const bytes = await readFile(artifact.file(name));
   let number = 0;
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const found = bytes.indexOf(0x0a, start);
     const end = found === -1 ? bytes.length : found;
     const line = bytes.toString('utf8', start, end);

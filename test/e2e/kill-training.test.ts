@@ -68,7 +68,7 @@ test(`${KILLS} kills in a run that trains end in the same artifacts`, async (t) 
   const random = seeded(seed);
   const counts = { coordinator: 0, worker: 0, group: 0 };
   let resumed = 0;
-  for (let left = KILLS; left > 0; ) {
+  for (let left = KILLS; left > 0;) {
     const rig = new Rig();
     rig.write('e.yaml', experiment);
     const killed = await killUntilDone(rig, 'e.yaml', left, random);

@@ -31,7 +31,6 @@ export interface GoldenModel {
 
 const derived = mkdtempSync(join(tmpdir(), 'mesa-test-derived-'));
 
- 
 export const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 
 export const openGolden = (

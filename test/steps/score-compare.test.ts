@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { InputArtifact } from '../../engine/step.ts';
 import type { ComparisonDocument, PredictionRow, ScoresDocument } from '../../schemas/artifact.ts';
+import { metricNames } from '../../metrics/registry.ts';
 import { compareBaseline } from '../../steps/compare-baseline/step.ts';
 import { score } from '../../steps/score/step.ts';
 import { folderArtifact, runStep } from './context.ts';
@@ -160,4 +161,11 @@ test('rows that differ in id or in content are not compared', async () => {
     runStep(compareBaseline, { inputs: { baseline, candidate: changed } }),
     /row q0 is another question/,
   );
+});
+
+test('the metrics that score accepts are those that there are', () => {
+  const { properties } = score.params as {
+    properties: { metrics: { items: { enum: readonly string[] } } };
+  };
+  assert.deepEqual(properties.metrics.items.enum, metricNames);
 });
