@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { hashFile } from '../engine/digest.ts';
 
 const MEGABYTE = 1e6;
-const size = Number(process.argv[2] ?? 2048) << 20;
+const size = Number(process.argv[2] ?? 2048) * 2 ** 20;
 const folder = mkdtempSync(join(tmpdir(), 'mesa-hash-'));
 const path = join(folder, 'file');
 const chunk = Buffer.alloc(1 << 20, 'abcdefg');
