@@ -32,7 +32,7 @@ const speed = execFileSync('openssl', ['speed', '-bytes', '16384', '-seconds', '
 });
 const openssl = Number(/sha256\s+([\d.]+)k/.exec(speed)?.[1]) / 1000;
 console.log(
-  `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${size >> 20} MiB from page cache`,
+  `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${size / 2 ** 20} MiB from page cache`,
 );
 console.log(
   `hashFile, best of 3   ${Math.max(...rates).toFixed(0)} MB/s (all: ${rates.map((rate) => rate.toFixed(0)).join(', ')})`,
