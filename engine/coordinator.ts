@@ -137,7 +137,8 @@ export class Coordinator {
       ran: count('done') - cached,
       cached,
       failed,
-      skipped: count('skipped'),
+      // All that never ran, also what nobody came to when the run stopped.
+      skipped: steps.length - count('done') - failed - count('interrupted'),
       durationMs: monotonicMs() - startedAt,
     });
     const record = this.#voice.close();

@@ -49,10 +49,11 @@ export class Unfinished {
       return ' (goes on from its checkpoint)';
     for (const { about, at } of this.#known.values()) {
       if (about.type !== fields.step || about.id !== id) continue;
-      const [difference] = explain(about.fields, fields);
-      if (difference === undefined) continue;
+      const differences = explain(about.fields, fields);
+      // With other inputs it is another experiment's, or what it was about has changed.
+      if (differences.some(({ field }) => field.startsWith('inputs'))) continue;
       const until = new Date(at + gcDefaults.days * DAY_MS).toISOString().slice(0, 10);
-      return ` (starts anew: ${difference.text}; the unfinished checkpoint is kept until ${until})`;
+      return ` (starts anew; the checkpoint of other settings is kept until ${until})`;
     }
     return '';
   }

@@ -276,7 +276,7 @@ describe('running', () => {
     );
     assert.match(
       await statusOf(steps(3), 'halfway'),
-      /\(starts anew: rows 5000 → 3; the unfinished checkpoint is kept until \d{4}-\d\d-\d\d\)$/,
+      /\(starts anew; the checkpoint of other settings is kept until \d{4}-\d\d-\d\d\)$/,
     );
   });
 
