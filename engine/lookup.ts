@@ -26,9 +26,6 @@ export type Found =
   | { readonly kind: 'miss'; readonly reason: string; readonly damages: readonly Damage[] };
 
 /** Digest and kind of one output of a finished step. */
-type OutputsOf = (step: string, output: string) => ArtifactDigest | null;
-
-type StorageTrouble = Extract<Failure, { readonly reason: 'storage' }>;
 
 export const keyFieldsOf = (
   instance: StepInstance,
