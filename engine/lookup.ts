@@ -1,7 +1,6 @@
 // Is a step's result in the cache? The one answer that planning and running share: key fields from the contents of
 // inputs, then the action, then the honesty of the object store.
 
-import type { Failure } from '../schemas/event.ts';
 import type { Action } from './action-cache.ts';
 import type { StepInstance } from './experiment.ts';
 import { reasonFor } from './explain.ts';
@@ -24,8 +23,6 @@ export interface LookupOptions {
 export type Found =
   | { readonly kind: 'hit'; readonly action: Action }
   | { readonly kind: 'miss'; readonly reason: string; readonly damages: readonly Damage[] };
-
-/** Digest and kind of one output of a finished step. */
 
 export const keyFieldsOf = (
   instance: StepInstance,
