@@ -36,7 +36,7 @@ export interface TrainingJob {
     /** End with the parameters of the best validation. */
     readonly keepBest: boolean;
   } | null;
-  /** Save after every so many steps, besides each minute; 0: each minute only. */
+  /** Save after every so many steps too, besides each minute or oftener where that is cheap; 0: no such steps. */
   readonly saveEverySteps: number;
   readonly threads: number;
 }
@@ -45,7 +45,7 @@ export interface TrainingHost {
   readonly signal: AbortSignal;
   /** Milliseconds of any steady clock. */
   now(): number;
-  /** Between steps, each minute or so; and when the signal asks for it. */
+  /** Between steps, each minute or oftener; and when the signal asks for it. */
   save(state: TrainingState): Promise<void>;
   step(entry: LogEntry, totalSteps: number): void;
   validated(entry: ValidationEntry, totalSteps: number): void;
@@ -65,7 +65,12 @@ export class Diverged extends Error {
   override readonly name = 'Diverged';
 }
 
-const saveEveryMs = 60_000;
+/**
+ * How long to train before the next checkpoint: what keeps saving below 2 % of the time, but not under two seconds,
+ * and at most a minute.
+ */
+const saveAfterMs = (lastSaveMs: number): number =>
+  Math.min(60_000, Math.max(2_000, 50 * lastSaveMs));
 
 export const train = async (
   job: TrainingJob,
@@ -92,6 +97,7 @@ export const train = async (
     job.threads,
   );
   let savedAt = host.now();
+  let saveMs = 0;
 
   try {
     while (progress.step < plan.length && !progress.stopped) {
@@ -155,9 +161,11 @@ export const train = async (
       }
 
       const asked = job.saveEverySteps > 0 && progress.step % job.saveEverySteps === 0;
-      if (asked || host.now() - savedAt > saveEveryMs) {
+      const before = host.now();
+      if (asked || before - savedAt > saveAfterMs(saveMs)) {
         await host.save(state);
         savedAt = host.now();
+        saveMs = savedAt - before;
       }
     }
   } finally {

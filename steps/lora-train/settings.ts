@@ -22,7 +22,7 @@ export interface TrainSettings {
   readonly noiseAlpha: number;
   /** 0: at the end of every epoch. */
   readonly evalSteps: number;
-  /** 0: each minute only. */
+  /** 0: none. */
   readonly saveSteps: number;
   readonly keepBest: boolean;
   /** 0: never. */
