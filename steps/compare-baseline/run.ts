@@ -86,9 +86,12 @@ export const run = async (context: StepContext): Promise<void> => {
   const baselineDocument = readDocument<ScoresDocument>(baselineArtifact, 'scores.json');
   const baseline = await readRows<ScoreRow>(baselineArtifact);
   const entries: Entry[] = [];
-  for (const artifact of context.inputs('candidate')) {
+  const candidates = context.inputs('candidate');
+  for (const [index, artifact] of candidates.entries()) {
+    // Candidates listed one by one have no label of the matrix: their place tells them apart.
+    const label = artifact.label ?? (candidates.length > 1 ? `#${index + 1}` : null);
     const document = readDocument<ScoresDocument>(artifact, 'scores.json');
-    const name = artifact.label === null ? 'the candidate' : `candidate ${artifact.label}`;
+    const name = label === null ? 'the candidate' : `candidate ${label}`;
     const shared = Object.keys(baselineDocument.metrics).filter(
       (metric) => metric in document.metrics,
     );
@@ -107,7 +110,7 @@ export const run = async (context: StepContext): Promise<void> => {
       const metric = findMetric(metricName);
       const comparison = metric === undefined ? null : compareRows(metric, pairs, params);
       if (metric !== undefined && comparison !== null) {
-        entries.push({ metric, candidate: artifact.label, comparison });
+        entries.push({ metric, candidate: label, comparison });
       }
     }
   }

@@ -169,3 +169,22 @@ test('the metrics that score accepts are those that there are', () => {
   };
   assert.deepEqual(properties.metrics.items.enum, metricNames);
 });
+
+test('candidates listed one by one are told apart by their place', async () => {
+  const better = await scoreOf(predictions('text', answers(20, 15)));
+  const run = await runStep(compareBaseline, {
+    params: { metrics: ['option_accuracy'] },
+    inputs: {
+      baseline: await scoreOf(predictions('text', answers(20, 5))),
+      candidate: [better, better],
+    },
+  });
+  const { comparisons } = read<ComparisonDocument>(
+    run.output('comparison', 'comparison'),
+    'comparison.json',
+  );
+  assert.deepEqual(
+    comparisons.map(({ candidate }) => candidate),
+    ['#1', '#2'],
+  );
+});
