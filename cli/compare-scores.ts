@@ -7,6 +7,7 @@ import { comparePaired, judge, type Comparison } from '../metrics/compare.ts';
 import type { Metric } from '../metrics/metric.ts';
 import { findMetric } from '../metrics/registry.ts';
 import type { ComparisonDocument, PairedComparison, ScoreRow } from '../schemas/artifact.ts';
+import { pairedComparison } from '../steps/compare-baseline/paired-comparison.ts';
 import { pairRows, rowScore, type RowPair } from '../steps/compare-baseline/pair-rows.ts';
 import type { ComparisonResult } from '../ui/results.ts';
 import { readDocument, type OpenArtifact } from './results.ts';
@@ -71,26 +72,7 @@ export const compareScores = (
     (result, i): PairedComparison[] => {
       const metric = entries[i]?.metric;
       if (metric === undefined) return [];
-      return [
-        {
-          metric: metric.name,
-          candidate: null,
-          baseline_value: result.baseline,
-          candidate_value: result.candidate,
-          difference: result.difference,
-          ci95: result.interval,
-          p: result.p,
-          p_adjusted: result.pAdjusted,
-          n: result.n,
-          wins: result.wins,
-          losses: result.losses,
-          ties: result.ties,
-          smallest_detectable_difference: result.smallestDetectable,
-          higher_is_better: metric.higherIsBetter,
-          verdict: result.verdict,
-          test: result.test,
-        },
-      ];
+      return [pairedComparison(metric, null, result)];
     },
   );
   const document: ComparisonDocument = {

@@ -15,6 +15,7 @@ import type {
   ScoresDocument,
 } from '../../schemas/artifact.ts';
 import { readDocument, readRows, writeDocument } from '../rows.ts';
+import { pairedComparison } from './paired-comparison.ts';
 import { pairRows, rowScore, type RowPair } from './pair-rows.ts';
 
 interface Params {
@@ -117,24 +118,7 @@ export const run = async (context: StepContext): Promise<void> => {
   const judged = judge(entries, params.correction, params.confidence);
   const comparisons = judged.map((result, index): PairedComparison => {
     const { metric, candidate } = entries[index] as Entry;
-    return {
-      metric: metric.name,
-      candidate,
-      baseline_value: result.baseline,
-      candidate_value: result.candidate,
-      difference: result.difference,
-      ci95: result.interval,
-      p: result.p,
-      p_adjusted: result.pAdjusted,
-      n: result.n,
-      wins: result.wins,
-      losses: result.losses,
-      ties: result.ties,
-      smallest_detectable_difference: result.smallestDetectable,
-      higher_is_better: metric.higherIsBetter,
-      verdict: result.verdict,
-      test: result.test,
-    };
+    return pairedComparison(metric, candidate, result);
   });
   const gates = checkGates(params.gates, entries);
   const document: ComparisonDocument = {
