@@ -1,8 +1,8 @@
 // Seconds for the log-likelihoods of multiple-choice questions: rows as lm-evaluation-harness builds them (a golden
 // file with `samples: [{context, continuations, loglikelihood, pred}]` and the seconds that the harness took), and
 // choices of several tokens after a long prefix, against computing the prefix anew for each.
-//   node bench/choices.ts --model FILE.gguf --task TASK.json[,TASK.json] [--rows 50] [--weights float32|exact]
-//     [--activations float] [--threads 2]
+//   node bench/choices.ts --model FILE.gguf --task TASK.json[,TASK.json] [--rows 50] [--weights float32|packed]
+//     [--activations float|int16|int8] [--format int8] [--threads 2]
 
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -19,6 +19,7 @@ const { values: flags } = parseArgs({
     rows: { type: 'string', default: '50' },
     weights: { type: 'string', default: 'float32' },
     activations: { type: 'string', default: 'float' },
+    format: { type: 'string' },
     threads: { type: 'string', default: '2' },
   },
 });
@@ -36,17 +37,15 @@ interface Task {
   }[];
 }
 
-const model = await benchModel(flags.model);
+const model = await benchModel(flags.model, flags.format);
 const tokenizer = await model.tokenizer();
 if (tokenizer === null) throw new Error('the model has no tokenizer');
 const runner = await loadRunner({
   config: model.config,
-  weights: model.weights(
-    flags.activations === 'int8' ? 'packed' : flags.weights === 'exact' ? 'exact' : 'float32',
-  ),
+  weights: model.weights(flags.weights === 'packed' ? 'packed' : 'float32'),
   adapter: null,
   head: 'scores',
-  activations: flags.activations === 'int8' ? 'int8' : 'float',
+  activations: flags.activations as 'float' | 'int16' | 'int8',
   maxLength: 4096,
   threads: Number(flags.threads),
 });

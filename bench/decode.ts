@@ -1,13 +1,15 @@
 // Tokens per second of reading prompts and of decoding, on a real model file. The peer (transformers, the same
 // weights as fp32 and bf16) runs in the same call where Python has it.
-//   node bench/decode.ts --model FILE.gguf [--weights float32,exact,packed] [--activations float,int8] [--rows 1,32]
-//     [--prompt 64] [--new 48] [--read 512] [--threads 2] [--peer python]
+//   node bench/decode.ts --model FILE [--run float32:float,packed:float,packed:int8,...] [--rows 1,32] [--prompt 64]
+//     [--new 48] [--read 512] [--threads 2] [--peer python --folder HF]
+// A run is `weights:activations`; weights are float32, packed (as the file has them) or a format of the step quantize.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { greedy } from '../models/decode/parameters.ts';
+import type { Activations } from '../models/digits.ts';
 import { loadRunner } from '../models/decode/load.ts';
 import { ChunkedCache } from '../models/decode/prefill.ts';
 import { int32 } from '../models/decode/runner.ts';
@@ -18,21 +20,20 @@ import { benchModel } from './model-file.ts';
 const { values: flags } = parseArgs({
   options: {
     model: { type: 'string' },
-    weights: { type: 'string', default: 'float32,exact,packed' },
-    activations: { type: 'string', default: 'float,int8' },
+    run: { type: 'string', default: 'float32:float,packed:float,packed:int8' },
     rows: { type: 'string', default: '1,32' },
     prompt: { type: 'string', default: '64' },
     new: { type: 'string', default: '48' },
     read: { type: 'string', default: '512' },
     threads: { type: 'string', default: '2' },
     peer: { type: 'string' },
+    folder: { type: 'string' },
   },
 });
-if (flags.model === undefined) throw new Error('--model FILE.gguf');
+if (flags.model === undefined) throw new Error('--model FILE');
 const threads = Number(flags.threads);
-const model = await benchModel(flags.model);
-const { config } = model;
-type Mode = 'float32' | 'exact' | 'packed';
+const original = await benchModel(flags.model);
+const { config } = original;
 
 const prompt = (length: number, salt: number): number[] => {
   const random = stream(1, 'bench prompt', salt);
@@ -51,11 +52,13 @@ const median = (values: readonly number[]): number =>
 const peakMb = (): number =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
 
-const measure = async (weights: Mode, activations: 'float' | 'int8'): Promise<void> => {
+const measure = async (weights: string, activations: Activations): Promise<void> => {
+  const asStored = weights === 'float32' || weights === 'packed';
+  const model = asStored ? original : await benchModel(flags.model ?? '', weights);
   const start = performance.now();
   const runner = await loadRunner({
     config,
-    weights: model.weights(weights),
+    weights: model.weights(weights === 'float32' ? 'float32' : 'packed'),
     adapter: null,
     head: 'next',
     activations,
@@ -120,21 +123,20 @@ const measure = async (weights: Mode, activations: 'float' | 'int8'): Promise<vo
   }
   console.log(`  peak memory so far ${peakMb().toFixed(0)} MB`);
   await runner.release();
+  if (model !== original) model.dispose();
 };
 
-for (const weights of flags.weights.split(',')) {
-  for (const activations of flags.activations.split(',')) {
-    if ((weights === 'packed') !== (activations === 'int8')) continue;
-    await measure(weights as Mode, activations as 'float' | 'int8');
-  }
+for (const run of flags.run.split(',')) {
+  const [weights = 'packed', activations = 'float'] = run.split(':');
+  await measure(weights, activations as Activations);
 }
-model.dispose();
+original.dispose();
 
 if (flags.peer !== undefined) {
   const script = join(import.meta.dirname, 'peers/transformers_decode.py');
   const args = [
     script,
-    flags.model,
+    flags.folder ?? '',
     flags.rows,
     flags.prompt,
     flags.new,

@@ -1,11 +1,13 @@
-// A model as the benches open it: a checkpoint (file or folder), or a model artifact that `mesa export` wrote.
+// A model as the benches open it: a checkpoint (file or folder), or a model artifact that `mesa export` wrote; as it
+// is, or quantised first.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Model } from '../models/model.ts';
 import { openModel } from '../models/model.ts';
 import { loadModel } from '../steps/load-model/step.ts';
+import { quantize } from '../steps/quantize/step.ts';
 import { folderArtifact, runStep } from '../test/steps/context.ts';
 import type { WeightSource } from '../models/weights.ts';
 
@@ -14,15 +16,23 @@ export interface BenchModel extends Omit<Model, 'weights'> {
   dispose(): void;
 }
 
-export const benchModel = async (path: string): Promise<BenchModel> => {
+export const benchModel = async (path: string, format?: string): Promise<BenchModel> => {
   const made = existsSync(join(path, 'model.json'));
-  const loaded = made ? null : await runStep(loadModel, { params: { source: 'path', path } });
-  const model = openModel(loaded?.output('model', 'model') ?? folderArtifact('model', path));
+  const loaded = made
+    ? null
+    : await runStep(loadModel, { params: { source: 'path', path: resolve(path) } });
+  const original = loaded?.output('model', 'model') ?? folderArtifact('model', path);
+  const quantized =
+    format === undefined
+      ? null
+      : await runStep(quantize, { params: { format }, inputs: { model: original } });
+  const model = openModel(quantized?.output('model', 'model') ?? original);
   const derived = mkdtempSync(join(tmpdir(), 'mesa-bench-'));
   return {
     ...model,
     weights: (mode) => model.weights(mode, derived),
     dispose: () => {
+      quantized?.dispose();
       loaded?.dispose();
       rmSync(derived, { recursive: true, force: true });
     },

@@ -5,6 +5,17 @@
 import { unpackBlocks, unpackBnb4 } from '../tensor/gradients/unpack.ts';
 import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';
+import {
+  blockDigits,
+  digitsOf,
+  rowDigits,
+  sumOfBlockDigits,
+  sumOfRowDigits,
+  ZERO,
+  type Activations,
+  type BlockDigits,
+  type RowDigits,
+} from './digits.ts';
 import type { ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
 
@@ -16,13 +27,19 @@ export interface Linears {
 type WeightOf<K extends Weight['kind']> = Weight & { readonly kind: K };
 
 export interface LinearOptions {
-  /** Activations of products with packed weights: exact, or rounded to int8 (faster; design.md 5; no gradient). */
-  readonly activations: 'float' | 'int8';
+  /**
+   * How products with packed weights treat their input (digits.ts). plain: no rounding anywhere, and weights unpacked
+   * where they have no exact kernel; slower, and the only one with gradients.
+   */
+  readonly activations: Activations | 'plain';
 }
 
 /** The linear layers of a model as they are stored. */
 export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Linears => {
-  const products: Products = { ...options, rounded: int8Activations(tensors.graph) };
+  const products: Products = {
+    ...options,
+    digits: rememberedDigits(tensors.graph, options.activations),
+  };
   return {
     apply: (module, x) => {
       const g = tensors.graph;
@@ -34,14 +51,14 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
 };
 
 interface Products extends LinearOptions {
-  readonly rounded: (x: Value) => RoundedActivations;
+  readonly digits: Digits;
 }
 
 const product = (
   tensors: ModelTensors,
   module: string,
   x: Value,
-  { activations, rounded }: Products,
+  { activations, digits }: Products,
 ): Value => {
   const g = tensors.graph;
   const name = `${module}.weight`;
@@ -52,65 +69,63 @@ const product = (
     case 'float':
       return g.fusedMatMul(x, tensors.float(name), { transB: true });
     case 'blocks':
-      return blocks(tensors, name, x, weight, activations);
+      return blocks(tensors, name, x, weight, { activations, digits });
     case 'bnb4': {
       const { shape, type, blockSize } = weight;
       const attributes = { n: shape[0], k: shape[1], type, blockSize };
       return g.matMulBnb4(x, packedCodes(tensors, name, weight), attributes);
     }
     case 'int8-rows':
-      return activations === 'int8'
-        ? int8Product(tensors, name, x, weight, rounded(x))
-        : g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true });
+      return activations === 'plain'
+        ? g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true })
+        : int8Product(tensors, name, x, weight, digits.rows(x));
   }
 };
 
-interface RoundedActivations {
-  /** uint8 [M, K], 128 is 0 */
-  readonly codes: Value;
-  /** [M, 1]: a row's largest magnitude / 127, so that a row doesn't depend on others. */
-  readonly scales: Value;
+/** Digits of inputs, made once however many layers read them. */
+interface Digits {
+  rows(x: Value): RowDigits;
+  blocks(x: Value, blockSize: number): BlockDigits;
 }
 
-/** Rounds each input once, however many layers read it. */
-const int8Activations = (g: GraphBuilder): ((x: Value) => RoundedActivations) => {
-  const known = new Map<Value, RoundedActivations>();
-  return (x) => {
-    const before = known.get(x);
-    if (before !== undefined) return before;
-    const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
-    const largest = g.reduceMax(g.abs(rows), [-1]);
-    // A row of zeros divides by something.
-    const scales = g.max(g.mul(largest, 1 / 127), 1e-30);
-    const zero = g.full(ZERO, 'uint8', largest.shape);
-    const codes = g.quantizeLinear(rows, scales, { to: 'uint8', zero, axis: 0 });
-    const result = { codes, scales: g.unsqueeze(scales, [1]) };
-    known.set(x, result);
-    return result;
+const rememberedDigits = (g: GraphBuilder, activations: LinearOptions['activations']): Digits => {
+  const count = activations === 'plain' ? 0 : digitsOf(activations);
+  const rows = new Map<Value, RowDigits>();
+  const blocks = new Map<Value, Map<number, BlockDigits>>();
+  return {
+    rows: (x) => {
+      const digits = rows.get(x) ?? rowDigits(g, x, count);
+      rows.set(x, digits);
+      return digits;
+    },
+    blocks: (x, blockSize) => {
+      const bySize = blocks.get(x) ?? new Map<number, BlockDigits>();
+      const digits = bySize.get(blockSize) ?? blockDigits(g, x, blockSize, count);
+      blocks.set(x, bySize.set(blockSize, digits));
+      return digits;
+    },
   };
 };
 
-const ZERO = 128;
-
-/** LLM.int8 without its outlier columns: uint8 activations times int8 rows, summed in integers. */
+/** LLM.int8 without its outlier columns: uint8 digits times int8 rows, summed in integers. */
 const int8Product = (
   tensors: ModelTensors,
   name: string,
   x: Value,
   weight: WeightOf<'int8-rows'>,
-  { codes, scales }: RoundedActivations,
+  digits: RowDigits,
 ): Value => {
   const g = tensors.graph;
   const [n] = weight.shape;
-  const y = g.qGemm(
-    { data: codes, scale: g.constant(1), zero: g.constant(ZERO, 'uint8') },
+  const products = g.qGemm(
+    { data: digits.codes, scale: g.constant(1), zero: g.constant(ZERO, 'uint8') },
     {
       data: tensors.mapped(name, 'int8', weight.shape, weight.data),
       scales: tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales),
       zeros: g.constant(new Int8Array(n), 'int8'),
     },
   );
-  return g.reshape(g.mul(y, scales), [...x.shape.slice(0, -1), n]);
+  return g.reshape(sumOfRowDigits(g, products, digits), [...x.shape.slice(0, -1), n]);
 };
 
 const blocks = (
@@ -118,21 +133,54 @@ const blocks = (
   name: string,
   x: Value,
   weight: WeightOf<'blocks'>,
-  activations: LinearOptions['activations'],
+  products: Products,
 ): Value => {
   const g = tensors.graph;
   const [n, k] = weight.shape;
   const { bits, blockSize } = weight;
   const perRow = Math.ceil(k / blockSize);
-  const packed = packedBlocks(tensors, name, weight);
-  const accuracy = activations === 'int8' ? 4 : 1;
-  const y = g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy });
+  const y = blockProduct(tensors, name, x, weight, products);
   if (weight.offsets === null) return y;
   // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
   const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
   const parts = g.reshape(x, [...x.shape.slice(0, -1), perRow, blockSize]);
   return g.add(y, g.fusedMatMul(g.reduceSum(parts, [-1]), offsets, { transB: true }));
 };
+
+/**
+ * The exact kernel is quick with 4 bits and unpacks all weights in every run with 8 (105 ms for the head of
+ * SmolLM2-135M), so 8 bits are multiplied with by digits. It is slow for one row, too, but exact for all (load.ts).
+ */
+const blockProduct = (
+  tensors: ModelTensors,
+  name: string,
+  x: Value,
+  weight: WeightOf<'blocks'>,
+  products: Products,
+): Value => {
+  const g = tensors.graph;
+  const [n, k] = weight.shape;
+  const { bits, blockSize } = weight;
+  const { activations, digits } = products;
+  const packed = packedBlocks(tensors, name, weight);
+  if (hasExactKernel(weight, activations))
+    return g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy: 1 });
+  // One digit is what the kernel makes of x itself.
+  if (activations === 'int8')
+    return g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy: 4 });
+  const input = digits.blocks(x, blockSize);
+  const parts = g.matMulNBits(input.values, packed, { n, k, bits, blockSize, accuracy: 4 });
+  return g.reshape(sumOfBlockDigits(g, parts, input), [...x.shape.slice(0, -1), n]);
+};
+
+/** Whether a product runs in a kernel that rounds nothing; it gives other bits for one row than for several. */
+export const hasExactKernel = (
+  weight: Weight,
+  activations: LinearOptions['activations'],
+): boolean =>
+  activations === 'plain' ||
+  weight.kind === 'bnb4' ||
+  (weight.kind === 'blocks' && weight.bits === 4 && activations === 'float');
 
 /** The parts of a block weight in MatMulNBits' layout. */
 const packedBlocks = (

@@ -9,7 +9,6 @@ import {
   type CheckpointFiles,
   type StoredTensors,
 } from './checkpoint/checkpoint.ts';
-import { openExactWeights } from './checkpoint/exact-weights.ts';
 import { openWeights, type WeightMode } from './checkpoint/layout.ts';
 import { modelConfig, type ModelConfig } from './config.ts';
 import { loadTokenizer, type TokenizerSource } from './tokenizer/load.ts';
@@ -55,9 +54,9 @@ export interface Model {
   tensors(): StoredTensors;
   /**
    * The weights in the form the runtime maps. The first call with a mode may write a converted copy into `derived`
-   * (StepContext.derived). exact: packed, but what has no fast exact product becomes float32 (exact-weights.ts).
+   * (StepContext.derived).
    */
-  weights(mode: WeightMode | 'exact', derived: string): WeightSource;
+  weights(mode: WeightMode, derived: string): WeightSource;
 }
 
 export const openModel = (artifact: ArtifactFiles): Model => {
@@ -89,16 +88,16 @@ export const openModel = (artifact: ArtifactFiles): Model => {
       });
     },
     tensors,
-    weights: (mode, derived) => {
-      const input = {
-        tensors: tensors(),
-        aliases: aliasesOf(config),
-        digests: checkpoint.files.map(({ sha256 }) => sha256),
-      };
-      return mode === 'exact'
-        ? openExactWeights(input, derived)
-        : openWeights(input, mode, derived);
-    },
+    weights: (mode, derived) =>
+      openWeights(
+        {
+          tensors: tensors(),
+          aliases: aliasesOf(config),
+          digests: checkpoint.files.map(({ sha256 }) => sha256),
+        },
+        mode,
+        derived,
+      ),
   };
 };
 

@@ -1,23 +1,21 @@
 """Reading prompts and decoding with transformers: the peer of bench/decode.ts.
 
-    python transformers_decode.py FILE.gguf ROWS PROMPT NEW READ THREADS     (ROWS: 1,32)
+    python transformers_decode.py FOLDER ROWS PROMPT NEW READ THREADS     (ROWS: 1,32)
 
-The GGUF's weights, dequantised, as fp32 and bf16. Ragged prompts are read one by one and as one padded batch; the
+FOLDER is the same model in the Hugging Face layout in fp32 (`mesa export --as hf`), run as fp32 and bf16. Ragged prompts are read one by one and as one padded batch; the
 faster counts.
 """
 
-import os
 import sys
 import time
 
 import torch
 import transformers
 
-path, rows, prompt, new, read, threads = sys.argv[1:]
+folder, rows, prompt, new, read, threads = sys.argv[1:]
 prompt, new, read, threads = map(int, (prompt, new, read, threads))
 torch.set_num_threads(threads)
 torch.manual_seed(0)
-folder, name = os.path.split(path)
 
 
 def ids(count, length):
@@ -35,7 +33,7 @@ def clock(work, turns=3):
 
 @torch.inference_mode()
 def measure(dtype):
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype).eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
     print(f"transformers {transformers.__version__}, {dtype}:")
 
     def forward(tokens, mask=None):

@@ -4,7 +4,7 @@
 import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
-import { storedLinears, type LinearOptions } from '../linear.ts';
+import { hasExactKernel, storedLinears, type LinearOptions } from '../linear.ts';
 import { checkAdapter, fitAdapter, loraLinears, savedSubstitutes } from '../linear-lora.ts';
 import type { AdapterFiles } from '../peft-files.ts';
 import { ModelTensors } from '../tensors.ts';
@@ -24,19 +24,18 @@ export interface DecoderOptions {
 }
 
 /**
- * Prepacked fp32 products and 4- or 8-bit blocks with int8 activations give a row the same bits alone and among
- * others; every other product needs a second row (measured: see docs/design).
+ * Prepacked fp32 products and integer ones give a row the same bits alone and among others; a kernel that unpacks
+ * weights as it goes needs a second row (measured: see docs/design).
  */
 const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 | 2 => {
-  const steady = weights.names.every((name) => {
+  const unsteady = weights.names.some((name) => {
     const weight = weights.get(name);
-    return (
-      weight === undefined ||
-      (weight.kind === 'float' && weight.dtype === 'float32') ||
-      ((weight.kind === 'blocks' || weight.kind === 'int8-rows') && activations === 'int8')
-    );
+    if (weight === undefined) return false;
+    return weight.kind === 'float'
+      ? weight.dtype !== 'float32'
+      : hasExactKernel(weight, activations);
   });
-  return steady ? 1 : 2;
+  return unsteady ? 2 : 1;
 };
 
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */

@@ -52,7 +52,7 @@ export const trainingGraph = (options: TrainingGraphOptions): Graph => {
   );
   const substitutes = adapter === null ? values : savedSubstitutes(adapter, values);
   const tensors = new ModelTensors(g, weights, substitutes);
-  const stored = storedLinears(tensors, { activations: 'float' });
+  const stored = storedLinears(tensors, { activations: 'plain' });
   const parts = {
     config,
     tensors,

@@ -10,8 +10,9 @@ import type {
   TrainingDocument,
 } from '../../schemas/artifact.ts';
 import type { ModelConfig } from '../../models/config.ts';
+import type { Activations } from '../../models/digits.ts';
 import { loadRunner } from '../../models/decode/load.ts';
-import { openModel } from '../../models/model.ts';
+import { openModel, type ModelRecord } from '../../models/model.ts';
 import { readAdapter, type AdapterFiles } from '../../models/peft-files.ts';
 import { tablesGrow } from '../../models/rope.ts';
 import { foreseen } from '../model-errors.ts';
@@ -48,11 +49,7 @@ const generate = async (context: StepContext): Promise<void> => {
   const maxLength = Math.min(settings.maxLength ?? Infinity, config.maxPositions);
   const stride = Math.min(settings.stride ?? Math.max(1, Math.floor(maxLength / 2)), maxLength);
   const activations =
-    settings.activations === 'auto'
-      ? document.quantization?.['activations'] === 'int8'
-        ? 'int8'
-        : 'float'
-      : settings.activations;
+    settings.activations === 'auto' ? quantizedFor(document) : settings.activations;
   const endTokens = tokenizer?.eosTokenIds ?? idsOf(document.config['eos_token_id']);
   const journal = openJournal(context.checkpoint.journal);
   if (journal.rows.size > 0) context.log(`${journal.rows.size} rows are done already`);
@@ -75,7 +72,10 @@ const generate = async (context: StepContext): Promise<void> => {
       const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
       return loadRunner({
         config,
-        weights: model.weights(weightMode(document.dtype, activations), context.derived),
+        weights: model.weights(
+          document.dtype === 'float32' ? 'float32' : 'packed',
+          context.derived,
+        ),
         adapter,
         head,
         activations,
@@ -110,12 +110,10 @@ const generate = async (context: StepContext): Promise<void> => {
   context.report({ kind: 'headline', text: headline(settings.mode, done) });
 };
 
-const weightMode = (
-  dtype: string,
-  activations: 'float' | 'int8',
-): 'float32' | 'packed' | 'exact' => {
-  if (dtype === 'float32') return 'float32';
-  return activations === 'int8' ? 'packed' : 'exact';
+/** What the step quantize was told that its model is meant for. */
+const quantizedFor = ({ quantization }: ModelRecord): Activations => {
+  const asked = quantization?.['activations'];
+  return asked === 'int8' || asked === 'int16' ? asked : 'float';
 };
 
 /** Products this small are done before another thread has woken up; a row's bits don't depend on the number. */

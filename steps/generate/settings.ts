@@ -1,6 +1,7 @@
 // The parameters of generate as values with types. The schema has checked them and filled their defaults.
 
 import type { StepContext } from '../../engine/step.ts';
+import type { Activations } from '../../models/digits.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 
 export interface TextSettings {
@@ -24,7 +25,7 @@ export interface Settings {
   readonly text: TextSettings;
   readonly maxLength: number | null;
   readonly stride: number | null;
-  readonly activations: 'auto' | 'float' | 'int8';
+  readonly activations: 'auto' | Activations;
   readonly batchTokens: number | null;
   readonly device: string;
   readonly allowTemplateMismatch: boolean;
@@ -65,7 +66,7 @@ export const describeDecoding = (
   settings: Settings,
   effective: {
     readonly maxLength: number;
-    readonly activations: 'float' | 'int8';
+    readonly activations: Activations;
     readonly stride: number;
     readonly seed: number;
     readonly endTokens: readonly number[];

@@ -9,7 +9,7 @@ const samples = (params: JsonObject): boolean =>
 
 export const generate = defineStep({
   name: 'generate',
-  version: 1,
+  version: 2,
   summary: 'Answers prompts with a model: free text, likelihoods of choices, or perplexity.',
   params: {
     type: 'object',
@@ -119,10 +119,10 @@ export const generate = defineStep({
       },
       activations: {
         type: 'string',
-        enum: ['auto', 'float', 'int8'],
+        enum: ['auto', 'float', 'int16', 'int8'],
         default: 'auto',
         description:
-          'How products with packed weights are computed: exactly, or with activations rounded to 8 bits (two to three times as fast). auto: as the model was quantised, else exactly.',
+          'How products with 4- and 8-bit weights treat their input: as it is, or rounded to 16 or 8 bits (8 bits: two to four times as fast). auto: as the model was quantised, else as it is.',
       },
       batch_tokens: {
         type: 'integer',

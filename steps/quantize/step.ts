@@ -37,10 +37,10 @@ export const quantize = defineStep({
       },
       activations: {
         type: 'string',
-        enum: ['float', 'int8'],
+        enum: ['float', 'int16', 'int8'],
         default: 'float',
         description:
-          'float: weights only, exact products. int8: steps that use the model also round activations to 8 bits, which is faster and less exact.',
+          'float: weights only, exact products. int16, int8: steps that use the model also round activations to so many bits; int8 is fastest and least exact.',
       },
     },
   },

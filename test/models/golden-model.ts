@@ -97,7 +97,7 @@ export const forward = async (
   const tensors = new ModelTensors(g, weights, substitutes?.(values) ?? new Map());
   const inputs = slotInputs(g, config);
   const ids = g.input('ids', 'int32', ['S*L']);
-  const stored = storedLinears(tensors, { activations: 'float' });
+  const stored = storedLinears(tensors, { activations: 'plain' });
   const parts = {
     config,
     tensors,

@@ -15,6 +15,8 @@ const models = [
   { name: 'q4_0, int8', path: 'goldens/quantization/gguf/llama-q4_0.gguf', activations: 'int8' },
   { name: 'nf4', path: 'goldens/quantization/llama-nf4', activations: 'float' },
   { name: 'int8 rows', path: 'goldens/quantization/llama-int8', activations: 'float' },
+  { name: 'q8_0, int16', path: 'goldens/quantization/gguf/llama-q8_0.gguf', activations: 'int16' },
+  { name: 'int8 rows, int16', path: 'goldens/quantization/llama-int8', activations: 'int16' },
   { name: 'int8 rows, int8', path: 'goldens/quantization/llama-int8', activations: 'int8' },
 ] as const;
 

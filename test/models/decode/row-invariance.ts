@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Activations } from '../../../models/digits.ts';
 import { LikelihoodReader } from '../../../models/decode/likelihood.ts';
 import { greedy, type Decoding } from '../../../models/decode/parameters.ts';
 import type { Runner } from '../../../models/decode/runner.ts';
@@ -67,7 +68,7 @@ export interface InvarianceCase {
   readonly name: string;
   readonly skip: string | false;
   readonly open: () => GoldenModel;
-  readonly activations: 'float' | 'int8';
+  readonly activations: Activations;
   /** Of the prompts. */
   readonly lengths: readonly number[];
   /** Batches tried. */

@@ -10,6 +10,7 @@ import { configFromGguf } from '../../../models/checkpoint/gguf-config.ts';
 import { readGgufHeader } from '../../../models/checkpoint/gguf.ts';
 import { openWeights, type WeightMode } from '../../../models/checkpoint/layout.ts';
 import { modelConfig } from '../../../models/config.ts';
+import type { Activations } from '../../../models/digits.ts';
 import type { Head } from '../../../models/decode/graph.ts';
 import { loadRunner } from '../../../models/decode/load.ts';
 import type { Runner } from '../../../models/decode/runner.ts';
@@ -38,7 +39,7 @@ export const openTiny = (path: string, mode: WeightMode = 'packed'): GoldenModel
 export const tinyRunner = (
   { config, weights }: GoldenModel,
   head: Head,
-  options: { readonly threads?: number; readonly activations?: 'float' | 'int8' } = {},
+  options: { readonly threads?: number; readonly activations?: Activations } = {},
 ): Promise<Runner> =>
   loadRunner({
     config,

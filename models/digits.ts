@@ -1,0 +1,122 @@
+// Activations for integer products. What rounding to -127 .. 127 leaves is at most half a step, so in steps of 1/254 it
+// can be rounded again: x = s (d1 + d2 / 254 + d3 / 254^2), s = max|x| / 127. One digit is the usual 8-bit product,
+// two hold 16 bits, and three the 24 of a float32 (of the largest value that shares s): integer weights then stay
+// packed and the product is as exact as float32's. Digits lie below each other, so that weights are read once:
+//
+//     x [M, K] -> digits [count * M, K] -> one product [count * M, N] -> sum, smallest first [M, N]
+
+import type { GraphBuilder } from '../tensor/builder.ts';
+import type { Value } from '../tensor/graph.ts';
+import type { Dim } from '../tensor/shape.ts';
+
+/** float: as exact as float32. int8: rounded to 8 bits, two to four times as fast. int16: to 16 bits, in between. */
+export type Activations = 'float' | 'int16' | 'int8';
+
+export const digitsOf = (activations: Activations): number =>
+  ({ int8: 1, int16: 2, float: 3 })[activations];
+
+/** uint8 codes of 0. */
+export const ZERO = 128;
+const LARGEST = 127;
+/** Steps of a digit in one step of the digit before. */
+const BASE = 2 * LARGEST;
+
+export interface RowDigits {
+  /** uint8 [count * M, K] */
+  readonly codes: Value;
+  /** [M, 1]: s. A row's own, so that it doesn't depend on others. */
+  readonly scales: Value;
+  readonly count: number;
+}
+
+/** x [..., K] with one scale a row. */
+export const rowDigits = (g: GraphBuilder, x: Value, count: number): RowDigits => {
+  const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
+  const scales = stepOf(g, rows);
+  let rest = g.div(rows, scales);
+  const codes: Value[] = [];
+  for (let digit = 0; digit < count; digit += 1) {
+    if (digit > 0) rest = g.mul(g.sub(rest, g.round(rest)), BASE);
+    const zero = g.constant(ZERO, 'uint8');
+    codes.push(g.quantizeLinear(rest, g.constant(1), { to: 'uint8', zero }));
+  }
+  return { codes: stacked(g, codes), scales, count };
+};
+
+/** [count * M, N] of integer sums -> [M, N]: (y1 + y2 / 254 + ...) s. */
+export const sumOfRowDigits = (
+  g: GraphBuilder,
+  products: Value,
+  { scales, count }: RowDigits,
+): Value => {
+  const [first, ...others] = unstacked(g, products, count, scales.shape[0] ?? 1);
+  const sum = others.reduceRight<Value | null>((smaller, part) => {
+    const whole = smaller === null ? part : g.add(part, smaller);
+    return g.mul(whole, 1 / BASE);
+  }, null);
+  return g.mul(sum === null ? first : g.add(first, sum), scales);
+};
+
+export interface BlockDigits {
+  /** [count * M, K] */
+  readonly values: Value;
+  /** M */
+  readonly rows: Dim;
+  readonly count: number;
+}
+
+/**
+ * x [..., K] as a sum of float matrices, one below the other, whose blocks of `blockSize` a kernel that rounds each
+ * block to int8 (MatMulNBits with accuracy_level 4) leaves as they are. It rounds the last itself.
+ */
+export const blockDigits = (
+  g: GraphBuilder,
+  x: Value,
+  blockSize: number,
+  count: number,
+): BlockDigits => {
+  const columns = Number(x.shape.at(-1) ?? 1);
+  const rows = g.reshape(x, [-1, columns]);
+  let rest = g.reshape(rows, [-1, columns / blockSize, blockSize]);
+  const parts: Value[] = [];
+  for (let digit = 1; digit < count; digit += 1) {
+    const step = stepOf(g, rest);
+    const part = g.mul(g.round(g.div(rest, step)), step);
+    parts.push(part);
+    rest = g.sub(rest, part);
+  }
+  parts.push(rest);
+  return { values: g.reshape(stacked(g, parts), [-1, columns]), rows: rows.shape[0] ?? 1, count };
+};
+
+/** [count * M, N] -> [M, N] */
+export const sumOfBlockDigits = (
+  g: GraphBuilder,
+  products: Value,
+  { count, rows }: BlockDigits,
+): Value => unstacked(g, products, count, rows).reduceRight((sum, part) => g.add(part, sum));
+
+/** What a row or block is divided by; one of zeros by something. */
+const stepOf = (g: GraphBuilder, x: Value): Value =>
+  g.max(g.mul(g.reduceMax(g.abs(x), [-1], true), 1 / LARGEST), 1e-30);
+
+const stacked = (g: GraphBuilder, parts: readonly Value[]): Value => {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : g.concat(parts, 0);
+};
+
+const unstacked = (
+  g: GraphBuilder,
+  products: Value,
+  count: number,
+  rows: Dim,
+): readonly [Value, ...Value[]] => {
+  if (count === 1) return [products];
+  const [first, ...others] = g.split(
+    products,
+    0,
+    Array.from({ length: count }, () => rows),
+  );
+  if (first === undefined) throw new Error('a split has parts');
+  return [first, ...others];
+};
