@@ -1,7 +1,7 @@
 // A model as the benches open it: a checkpoint (file or folder), or a model artifact that `mesa export` wrote; as it
 // is, or quantised first.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Model } from '../models/model.ts';
@@ -16,7 +16,25 @@ export interface BenchModel extends Omit<Model, 'weights'> {
   dispose(): void;
 }
 
-export const benchModel = async (path: string, format?: string): Promise<BenchModel> => {
+/** A folder that looks like the artifact load-model makes of a checkpoint, with links to its files. */
+export const artifactFolder = async (path: string): Promise<string> => {
+  const loaded = await runStep(loadModel, { params: { source: 'path', path: resolve(path) } });
+  const { names, file } = loaded.output('model', 'model');
+  const folder = mkdtempSync(join(tmpdir(), 'mesa-artifact-'));
+  for (const name of names) {
+    if (name === 'model.json') copyFileSync(file(name), join(folder, name));
+    else symlinkSync(realpathSync(file(name)), join(folder, name));
+  }
+  loaded.dispose();
+  return folder;
+};
+
+/** `derived`: where converted weights are kept; default: a folder that goes with the model. */
+export const benchModel = async (
+  path: string,
+  format?: string,
+  kept?: string,
+): Promise<BenchModel> => {
   const made = existsSync(join(path, 'model.json'));
   const loaded = made
     ? null
@@ -27,14 +45,14 @@ export const benchModel = async (path: string, format?: string): Promise<BenchMo
       ? null
       : await runStep(quantize, { params: { format }, inputs: { model: original } });
   const model = openModel(quantized?.output('model', 'model') ?? original);
-  const derived = mkdtempSync(join(tmpdir(), 'mesa-bench-'));
+  const derived = kept ?? mkdtempSync(join(tmpdir(), 'mesa-bench-'));
   return {
     ...model,
     weights: (mode) => model.weights(mode, derived),
     dispose: () => {
       quantized?.dispose();
       loaded?.dispose();
-      rmSync(derived, { recursive: true, force: true });
+      if (kept === undefined) rmSync(derived, { recursive: true, force: true });
     },
   };
 };

@@ -23,6 +23,12 @@ export interface SessionOptions {
   /** Keep freed temporaries for the next run. Default true; false where a large temporary would stay. */
   readonly arena?: boolean;
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+  /**
+   * Compute what depends on constants alone when the session is created. Default: where no weight is narrower than
+   * float32, since it would unpack those that stay packed in the graph. With true, 16-bit weights that are cast
+   * become float32 in memory, at the speed of the runtime and without a file.
+   */
+  readonly foldConstants?: boolean;
   /** More optimisers to leave out, by the runtime's names. */
   readonly disabledOptimizers?: readonly string[];
   /** Typed arrays of the graph's `initializer` values, by name; the runtime copies each once. */
@@ -68,7 +74,7 @@ const hasNarrowWeights = (graph: Graph): boolean =>
 
 function configuration(graph: Graph, options: SessionOptions): Record<string, string> {
   const disabled = [...(options.disabledOptimizers ?? [])];
-  if (hasNarrowWeights(graph)) disabled.push('ConstantFolding');
+  if (!(options.foldConstants ?? !hasNarrowWeights(graph))) disabled.push('ConstantFolding');
   return {
     // Initialisers are found by absolute path: their locations are relative to the root.
     'session.model_external_initializers_file_folder_path': '/',

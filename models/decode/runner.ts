@@ -66,6 +66,8 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const session: Session = await createSession(graph, {
     device: options.device ?? 'cpu',
     threads: options.threads,
+    // Only casts of 16-bit weights (and norms of adapted ones) have constants alone as inputs here.
+    foldConstants: true,
     ...(options.initializers === undefined ? {} : { initializers: options.initializers }),
   });
   return runnerOver(session, options);

@@ -1,0 +1,83 @@
+// Seconds and resident memory from a model artifact to the first token: how weights are mapped, converted and packed.
+//   node bench/load.ts --model FOLDER [--run float32:float,packed:float] [--turns 3]
+// Each turn is a process of its own (memory is never given back quite), with the model's files in the page cache.
+// Resident: after one run of two tokens. A derived file is made in the first turn and found in the others.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Activations } from '../models/digits.ts';
+import { loadRunner } from '../models/decode/load.ts';
+import { ChunkedCache } from '../models/decode/prefill.ts';
+import { int32 } from '../models/decode/runner.ts';
+import { openModel, type WeightMode } from '../models/model.ts';
+import { artifactFolder } from './model-file.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    run: { type: 'string', default: 'packed:float' },
+    turns: { type: 'string', default: '3' },
+    one: { type: 'string' },
+    derived: { type: 'string' },
+  },
+});
+if (flags.model === undefined) throw new Error('--model FOLDER');
+
+const memoryMb = (): {
+  readonly resident: number;
+  readonly anonymous: number;
+  readonly peak: number;
+} => {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const of = (key: string): number =>
+    Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
+  return { resident: of('VmRSS'), anonymous: of('RssAnon'), peak: of('VmHWM') };
+};
+
+if (flags.one !== undefined) {
+  const [weights, activations] = flags.one.split(':');
+  const model = openModel({
+    names: [],
+    file: (name) => join(flags.model ?? '', name),
+  });
+  const begun = performance.now();
+  const source = model.weights(weights as WeightMode, flags.derived ?? '');
+  const runner = await loadRunner({
+    config: model.config,
+    weights: source,
+    adapter: null,
+    head: 'next',
+    activations: activations as Activations,
+    maxLength: 256,
+    threads: 2,
+  });
+  const loaded = (performance.now() - begun) / 1000;
+  await new ChunkedCache(runner).read([5, 6], 0, {
+    outputs: ['present', 'next'],
+    ask: () => ({ select: int32([0, 1], [2]) }),
+    take: () => undefined,
+  });
+  const first = (performance.now() - begun) / 1000;
+  const { resident, anonymous, peak } = memoryMb();
+  console.log(
+    `  ${flags.one}: loaded ${loaded.toFixed(2)} s, first token ${first.toFixed(2)} s; resident ${resident.toFixed(0)} MB ` +
+      `(anonymous ${anonymous.toFixed(0)}, peak ${peak.toFixed(0)})`,
+  );
+  await runner.release();
+} else {
+  console.log(flags.model);
+  const folder = await artifactFolder(flags.model);
+  const derived = mkdtempSync(join(tmpdir(), 'mesa-derived-'));
+  for (const run of flags.run.split(','))
+    for (let turn = 0; turn < Number(flags.turns); turn += 1)
+      spawnSync(
+        process.execPath,
+        [import.meta.filename, '--model', folder, '--one', run, '--derived', derived],
+        { stdio: 'inherit' },
+      );
+  rmSync(derived, { recursive: true });
+  rmSync(folder, { recursive: true });
+}
