@@ -94,7 +94,9 @@ for (const [index, tensors] of shards.entries()) {
     shards.length === 1
       ? 'model.safetensors'
       : `model-${number(index + 1)}-of-${number(shards.length)}.safetensors`;
-  using writer = new SafetensorsWriter(join(folder, file), tensors, { format: 'pt' });
+  using writer = new SafetensorsWriter(join(folder, file), tensors, {
+    metadata: { format: 'pt' },
+  });
   for (const { name, shape: dimensions } of tensors) {
     // Every tensor begins elsewhere in the block: the runtime shares the packed copies of equal ones.
     let from = ((Object.keys(places).length * 104729 * 64) % BLOCK) * bytesPer;

@@ -1,7 +1,7 @@
 // Seconds for the log-likelihoods of multiple-choice questions: rows as lm-evaluation-harness builds them (a golden
 // file with `samples: [{context, continuations, loglikelihood, pred}]` and the seconds that the harness took), and
 // choices of several tokens after a long prefix, against computing the prefix anew for each.
-//   node bench/choices.ts --model FILE.gguf --task TASK.json[,TASK.json] [--rows 50] [--weights float32|packed]
+//   node bench/choices.ts --model FILE.gguf --task TASK.json[,TASK.json] [--rows 50] [--weights float32|stored]
 //     [--activations float|int16|int8] [--format int8] [--threads 2]
 
 import { readFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ const tokenizer = await model.tokenizer();
 if (tokenizer === null) throw new Error('the model has no tokenizer');
 const runner = await loadRunner({
   config: model.config,
-  weights: model.weights(flags.weights === 'packed' ? 'packed' : 'float32'),
+  weights: model.weights(flags.weights === 'stored' ? 'stored' : 'float32'),
   adapter: null,
   head: 'scores',
   activations: flags.activations as 'float' | 'int16' | 'int8',

@@ -1,8 +1,8 @@
 // Tokens per second of reading prompts and of decoding, on a real model file. The peer (transformers, the same
 // weights as fp32 and bf16) runs in the same call where Python has it.
-//   node bench/decode.ts --model FILE [--run float32:float,packed:float,packed:int8,...] [--rows 1,32] [--prompt 64]
+//   node bench/decode.ts --model FILE [--run float32:float,stored:float,stored:int8,...] [--rows 1,32] [--prompt 64]
 //     [--new 48] [--read 512] [--threads 2] [--peer python --folder HF]
-// A run is `weights:activations`; weights are float32, packed (as the file has them) or a format of the step quantize.
+// A run is `weights:activations`; weights are float32, stored (as the file has them) or a format of the step quantize.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { benchModel } from './model-file.ts';
 const { values: flags } = parseArgs({
   options: {
     model: { type: 'string' },
-    run: { type: 'string', default: 'float32:float,packed:float,packed:int8' },
+    run: { type: 'string', default: 'float32:float,stored:float,stored:int8' },
     rows: { type: 'string', default: '1,32' },
     prompt: { type: 'string', default: '64' },
     new: { type: 'string', default: '48' },
@@ -53,12 +53,12 @@ const peakMb = (): number =>
   Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
 
 const measure = async (weights: string, activations: Activations): Promise<void> => {
-  const asStored = weights === 'float32' || weights === 'packed';
+  const asStored = weights === 'float32' || weights === 'stored';
   const model = asStored ? original : await benchModel(flags.model ?? '', weights);
   const start = performance.now();
   const runner = await loadRunner({
     config,
-    weights: model.weights(weights === 'float32' ? 'float32' : 'packed'),
+    weights: model.weights(weights === 'float32' ? 'float32' : 'stored'),
     adapter: null,
     head: 'next',
     activations,
@@ -127,7 +127,7 @@ const measure = async (weights: string, activations: Activations): Promise<void>
 };
 
 for (const run of flags.run.split(',')) {
-  const [weights = 'packed', activations = 'float'] = run.split(':');
+  const [weights = 'stored', activations = 'float'] = run.split(':');
   await measure(weights, activations as Activations);
 }
 original.dispose();

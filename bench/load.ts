@@ -1,5 +1,5 @@
 // Seconds and resident memory from a model artifact to the first token: how weights are mapped, converted and packed.
-//   node bench/load.ts --model FOLDER [--run float32:float,packed:float] [--turns 3]
+//   node bench/load.ts --model FOLDER [--run float32:float,stored:float] [--turns 3]
 // Each turn is a process of its own (memory is never given back quite), with the model's files in the page cache.
 // Resident: after one run of two tokens. A derived file is made in the first turn and found in the others.
 
@@ -18,7 +18,7 @@ import { artifactFolder } from './model-file.ts';
 const { values: flags } = parseArgs({
   options: {
     model: { type: 'string' },
-    run: { type: 'string', default: 'packed:float' },
+    run: { type: 'string', default: 'stored:float' },
     turns: { type: 'string', default: '3' },
     one: { type: 'string' },
     derived: { type: 'string' },

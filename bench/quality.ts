@@ -64,7 +64,7 @@ const readAll = async (
 
 const read = async (
   model: BenchModel,
-  weights: 'float32' | 'packed',
+  weights: 'float32' | 'stored',
   activations: Activations,
   tokens: readonly number[],
 ): Promise<Read> => {
@@ -98,7 +98,7 @@ console.log(`fp32: perplexity ${reference.perplexity.toFixed(3)}, ${tokens.lengt
 for (const format of flags.formats.split(',')) {
   const made = format === 'stored' ? model : await benchModel(flags.model, format);
   for (const activations of flags.activations.split(',')) {
-    const own = await read(made, 'packed', activations as Activations, tokens);
+    const own = await read(made, 'stored', activations as Activations, tokens);
     const same = own.best.filter((token, at) => token === reference.best[at]).length;
     console.log(
       `${format}, ${activations} activations: perplexity ${own.perplexity.toFixed(3)}, ` +

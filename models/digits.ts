@@ -33,12 +33,14 @@ export interface RowDigits {
 export const rowDigits = (g: GraphBuilder, x: Value, count: number): RowDigits => {
   const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
   const scales = stepOf(g, rows);
+  const zero = g.constant(ZERO, 'uint8');
   let rest = g.div(rows, scales);
   const codes: Value[] = [];
   for (let digit = 0; digit < count; digit += 1) {
-    if (digit > 0) rest = g.mul(g.sub(rest, g.round(rest)), BASE);
-    const zero = g.constant(ZERO, 'uint8');
-    codes.push(g.quantizeLinear(rest, g.constant(1), { to: 'uint8', zero }));
+    const step = g.constant(BASE ** -digit);
+    const code = g.quantizeLinear(rest, step, { to: 'uint8', zero });
+    codes.push(code);
+    if (digit + 1 < count) rest = g.sub(rest, g.dequantizeLinear(code, step, { zero }));
   }
   return { codes: stacked(g, codes), scales, count };
 };
@@ -49,12 +51,11 @@ export const sumOfRowDigits = (
   products: Value,
   { scales, count }: RowDigits,
 ): Value => {
-  const [first, ...others] = unstacked(g, products, count, scales.shape[0] ?? 1);
-  const sum = others.reduceRight<Value | null>((smaller, part) => {
-    const whole = smaller === null ? part : g.add(part, smaller);
-    return g.mul(whole, 1 / BASE);
-  }, null);
-  return g.mul(sum === null ? first : g.add(first, sum), scales);
+  if (count === 1) return g.mul(products, scales);
+  // As a product with one row: the digits are read once, and copied never.
+  const steps = Float32Array.from({ length: count }, (_, digit) => BASE ** -digit);
+  const flat = g.matmul(g.constant(steps, 'float32', [1, count]), g.reshape(products, [count, -1]));
+  return g.mul(g.reshape(flat, [scales.shape[0] ?? 1, products.shape[1] ?? 1]), scales);
 };
 
 export interface BlockDigits {
@@ -94,7 +95,12 @@ export const sumOfBlockDigits = (
   g: GraphBuilder,
   products: Value,
   { count, rows }: BlockDigits,
-): Value => unstacked(g, products, count, rows).reduceRight((sum, part) => g.add(part, sum));
+): Value => {
+  if (count === 1) return products;
+  const ones = g.constant(new Float32Array(count).fill(1), 'float32', [1, count]);
+  const flat = g.matmul(ones, g.reshape(products, [count, -1]));
+  return g.reshape(flat, [rows, products.shape[1] ?? 1]);
+};
 
 /** What a row or block is divided by; one of zeros by something. */
 const stepOf = (g: GraphBuilder, x: Value): Value =>
@@ -103,20 +109,4 @@ const stepOf = (g: GraphBuilder, x: Value): Value =>
 const stacked = (g: GraphBuilder, parts: readonly Value[]): Value => {
   const [only] = parts;
   return parts.length === 1 && only !== undefined ? only : g.concat(parts, 0);
-};
-
-const unstacked = (
-  g: GraphBuilder,
-  products: Value,
-  count: number,
-  rows: Dim,
-): readonly [Value, ...Value[]] => {
-  if (count === 1) return [products];
-  const [first, ...others] = g.split(
-    products,
-    0,
-    Array.from({ length: count }, () => rows),
-  );
-  if (first === undefined) throw new Error('a split has parts');
-  return [first, ...others];
 };

@@ -123,9 +123,8 @@ export const loraLinears = (
   adapter: FittedAdapter,
   values: ReadonlyMap<string, Value>,
   dropout: LoraDropout = noDropout,
-): Linears => ({
-  apply: (module, x) => {
-    const y = base.apply(module, x);
+): Linears => {
+  const adapted = (module: string, x: Value, y: Value): Value => {
     const target = adapter.targets.get(module);
     if (target === undefined) return y;
     const g = tensors.graph;
@@ -148,8 +147,13 @@ export const loraLinears = (
       const shift = tensors.float(bias);
       return g.add(g.mul(g.add(g.sub(y, shift), delta), ratio), shift);
     });
-  },
-});
+  };
+  return {
+    apply: (module, x) => adapted(module, x, base.apply(module, x)),
+    applyAll: (modules, x) =>
+      base.applyAll(modules, x).map((y, index) => adapted(modules[index] ?? '', x, y)),
+  };
+};
 
 /**
  * Row norms of W + s B A without making that matrix: |w|² + 2 s (W Aᵀ ∘ B) + s² (B (A Aᵀ) ∘ B), summed over rows.

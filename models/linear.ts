@@ -16,12 +16,15 @@ import {
   type BlockDigits,
   type RowDigits,
 } from './digits.ts';
+import { mergedWeight } from './merged.ts';
 import type { ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
 
 export interface Linears {
   /** x [..., in] -> [..., out], with the module's bias if it has one. */
   apply(module: string, x: Value): Value;
+  /** Several modules over the same x, in one product where their weights allow it (merged.ts). */
+  applyAll(modules: readonly string[], x: Value): readonly Value[];
 }
 
 type WeightOf<K extends Weight['kind']> = Weight & { readonly kind: K };
@@ -40,12 +43,32 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
     ...options,
     digits: rememberedDigits(tensors.graph, options.activations),
   };
+  const g = tensors.graph;
+  const withBias = (module: string, y: Value): Value => {
+    const bias = `${module}.bias`;
+    return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
+  };
+  const apply = (module: string, x: Value): Value => {
+    const name = `${module}.weight`;
+    const y =
+      tensors.substitute(name) === undefined
+        ? product(tensors, name, tensors.weight(name), x, products)
+        : g.fusedMatMul(x, tensors.float(name), { transB: true });
+    return withBias(module, y);
+  };
   return {
-    apply: (module, x) => {
-      const g = tensors.graph;
-      const y = product(tensors, module, x, products);
-      const bias = `${module}.bias`;
-      return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
+    apply,
+    applyAll: (modules, x) => {
+      const names = modules.map((module) => `${module}.weight`);
+      const merged =
+        // Gradients are those of single layers.
+        options.activations === 'plain' || names.some((name) => tensors.substitute(name))
+          ? null
+          : mergedWeight(names.map((name) => tensors.weight(name)));
+      if (merged === null) return modules.map((module) => apply(module, x));
+      const y = product(tensors, names.join('+'), merged, x, products);
+      const sizes = names.map((name) => tensors.weight(name).shape[0] ?? 0);
+      return g.split(y, -1, sizes).map((part, index) => withBias(modules[index] ?? '', part));
     },
   };
 };
@@ -54,20 +77,18 @@ interface Products extends LinearOptions {
   readonly digits: Digits;
 }
 
+/** `name`: what the weight is called in the graph. */
 const product = (
   tensors: ModelTensors,
-  module: string,
+  name: string,
+  weight: Weight,
   x: Value,
   { activations, digits }: Products,
 ): Value => {
   const g = tensors.graph;
-  const name = `${module}.weight`;
-  if (tensors.substitute(name) !== undefined)
-    return g.fusedMatMul(x, tensors.float(name), { transB: true });
-  const weight = tensors.weight(name);
   switch (weight.kind) {
     case 'float':
-      return g.fusedMatMul(x, tensors.float(name), { transB: true });
+      return g.fusedMatMul(x, tensors.asFloat(name, weight), { transB: true });
     case 'blocks':
       return blocks(tensors, name, x, weight, { activations, digits });
     case 'bnb4': {
@@ -137,7 +158,7 @@ const blocks = (
 ): Value => {
   const g = tensors.graph;
   const [n, k] = weight.shape;
-  const { bits, blockSize } = weight;
+  const { blockSize } = weight;
   const perRow = Math.ceil(k / blockSize);
   const y = blockProduct(tensors, name, x, weight, products);
   if (weight.offsets === null) return y;

@@ -27,9 +27,9 @@ const feedForward = (
 ): Value => {
   const { activation, gated, size } = config.mlp;
   if (typeof modules.up !== 'string') {
-    const [gate, up] = modules.up;
-    const hidden = gatedUnit(g, activation, linears.apply(gate, x), linears.apply(up, x));
-    return linears.apply(modules.down, hidden);
+    const [gate, up] = linears.applyAll(modules.up, x);
+    if (gate === undefined || up === undefined) throw new Error('gate and up are two');
+    return linears.apply(modules.down, gatedUnit(g, activation, gate, up));
   }
   const raised = linears.apply(modules.up, x);
   if (!gated) return linears.apply(modules.down, activate(g, activation, raised));

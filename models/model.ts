@@ -2,7 +2,7 @@
 // it is asked for. It knows nothing of the engine; an InputArtifact has the shape it needs.
 
 import { CheckpointError } from './checkpoint/error.ts';
-import { aliasesOf, checkInventory } from './checkpoint/inventory.ts';
+import { aliasesOf, checkInventory, expectedTensors } from './checkpoint/inventory.ts';
 import { isRecord, readJsonObject, type JsonRecord } from './checkpoint/json.ts';
 import {
   openCheckpoint,
@@ -72,7 +72,7 @@ export const openModel = (artifact: ArtifactFiles): Model => {
   const tensors = (): StoredTensors => {
     const found = openCheckpoint(checkpointFiles, document.config);
     checkInventory(checkpointFiles.files[0]?.path ?? path, config, found);
-    return found;
+    return inOrder(found, config);
   };
   return {
     document,
@@ -99,6 +99,18 @@ export const openModel = (artifact: ArtifactFiles): Model => {
         derived,
       ),
   };
+};
+
+/** In the order of the model, whatever that of the files: what is written from it lies as it is used. */
+const inOrder = (tensors: StoredTensors, config: ModelConfig): StoredTensors => {
+  const first = [...expectedTensors(config).keys()].filter((name) => tensors.has(name));
+  const names = new Set([...first, ...tensors.keys()]);
+  return new Map(
+    [...names].flatMap((name) => {
+      const tensor = tensors.get(name);
+      return tensor === undefined ? [] : [[name, tensor] as const];
+    }),
+  );
 };
 
 const formats = ['safetensors', 'gguf', 'torch', 'mesa'];

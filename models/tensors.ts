@@ -52,6 +52,11 @@ export class ModelTensors {
     const weight = this.weight(name);
     if (weight.kind !== 'float')
       throw new MissingTensor(`${name} is stored as ${weight.kind}, where floats are needed`);
+    return this.asFloat(name, weight);
+  }
+
+  /** Float weights that go by a name of their own (several merged into one). */
+  asFloat(name: string, weight: Weight & { readonly kind: 'float' }): Value {
     const known = this.#floats.get(name);
     if (known !== undefined) return known;
     const stored = this.mapped(name, weight.dtype, weight.shape, weight.data);

@@ -117,7 +117,7 @@ const projections = (
   const [q, k, v] =
     typeof qkv === 'string'
       ? g.split(linears.apply(qkv, x), -1, [heads * headDim, kvHeads * headDim, kvHeads * headDim])
-      : qkv.map((module) => linears.apply(module, x));
+      : linears.applyAll(qkv, x);
   if (q === undefined || k === undefined || v === undefined)
     throw new Error('queries, keys and values are three');
   if (!qkNorm) return [q, k, v];

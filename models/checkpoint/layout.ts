@@ -19,6 +19,7 @@ import { floats, readAbsmax, type Quantized } from './quantized.ts';
 import {
   readSafetensorsHeader,
   SafetensorsWriter,
+  sideBySide,
   type DeclaredTensor,
   type SafetensorsFile,
 } from './safetensors.ts';
@@ -35,12 +36,12 @@ import type { StoredTensors } from './checkpoint.ts';
 
 /**
  * float32: every weight as float32. packed: quantised weights stay packed, other weights become float32.
- * stored: as packed, and 16-bit floats stay as they are.
+ * stored: as packed, and 16-bit floats stay as they are (the graph casts them).
  */
 export type WeightMode = 'float32' | 'packed' | 'stored';
 
 /** Raised when derived files would hold other bytes. */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 /** How one tensor is offered, decided from its header alone. */
 type Placement =
@@ -275,7 +276,7 @@ const derivedScales = ({ name, shape }: StoredTensor, quantized: Quantized): Der
 
 /** The derived file at `path`, made if it isn't there or isn't what it should be. */
 const derive = (path: string, parts: readonly DerivedPart[]): SafetensorsFile => {
-  const declared = parts.flatMap((part) => part.declared);
+  const declared = sideBySide(parts.map((part) => part.declared));
   const present = readIfComplete(path, declared);
   if (present !== null) return present;
   const folder = dirname(path);
@@ -284,7 +285,10 @@ const derive = (path: string, parts: readonly DerivedPart[]): SafetensorsFile =>
   try {
     const temporary = join(scratch, 'weights.safetensors');
     using files = new OpenFiles();
-    using writer = new SafetensorsWriter(temporary, declared, { format: 'mesa-runtime-layout' });
+    using writer = new SafetensorsWriter(temporary, declared, {
+      metadata: { format: 'mesa-runtime-layout' },
+      order: 'declared',
+    });
     for (const part of parts) part.write(writer, files);
     writer.finish();
     renameSync(temporary, path);

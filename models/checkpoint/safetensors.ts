@@ -148,10 +148,27 @@ export interface DeclaredTensor {
   readonly shape: readonly number[];
 }
 
+export interface WriterOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Of values of the same size. Default: by name. */
+  readonly order?: 'name' | 'declared';
+}
+
+/**
+ * The first parts of all, then the second ones ...: with `order: declared`, the codes of neighbours are neighbours in
+ * the file, and so are their scales (models/merged.ts).
+ */
+export const sideBySide = (
+  parts: readonly (readonly DeclaredTensor[])[],
+): readonly DeclaredTensor[] => {
+  const most = Math.max(0, ...parts.map(({ length }) => length));
+  return Array.from({ length: most }, (_, index) => parts.flatMap((of) => of[index] ?? [])).flat();
+};
+
 /**
  * Writes a file of declared tensors, each filled from its start to its end, in any order between them: a tensor whose
  * parts are computed together need not be computed twice. Tensors lie by value size (largest first, so that every one
- * is aligned), then by name; the same input gives the same bytes.
+ * is aligned), then in `order`; the same input gives the same bytes.
  */
 export class SafetensorsWriter {
   readonly #path: string;
@@ -161,12 +178,13 @@ export class SafetensorsWriter {
   constructor(
     path: string,
     declared: readonly DeclaredTensor[],
-    metadata: Readonly<Record<string, string>> = {},
+    { metadata = {}, order = 'name' }: WriterOptions = {},
   ) {
+    const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
     const ordered = [...declared].sort(
       (a, b) =>
         safetensorsDtypes[b.dtype] - safetensorsDtypes[a.dtype] ||
-        (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+        (order === 'name' ? byName(a.name, b.name) : 0),
     );
     const header = new Map<string, unknown>();
     if (Object.keys(metadata).length > 0)
@@ -243,7 +261,7 @@ export const writeSafetensors = (
   entries: readonly SafetensorsEntry[],
   metadata: Readonly<Record<string, string>> = {},
 ): void => {
-  using writer = new SafetensorsWriter(path, entries, metadata);
+  using writer = new SafetensorsWriter(path, entries, { metadata });
   for (const entry of entries) for (const chunk of entry.chunks()) writer.write(entry.name, chunk);
   writer.finish();
 };

@@ -31,9 +31,8 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
   const unsteady = weights.names.some((name) => {
     const weight = weights.get(name);
     if (weight === undefined) return false;
-    return weight.kind === 'float'
-      ? weight.dtype !== 'float32'
-      : hasExactKernel(weight, activations);
+    // 16-bit floats are float32 by the time they are multiplied with (runner.ts).
+    return weight.kind !== 'float' && hasExactKernel(weight, activations);
   });
   return unsteady ? 2 : 1;
 };

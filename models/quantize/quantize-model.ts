@@ -7,6 +7,7 @@ import { OpenFiles } from '../checkpoint/file.ts';
 import { mesaMetadata, type MesaTensor } from '../checkpoint/mesa-format.ts';
 import {
   SafetensorsWriter,
+  sideBySide,
   type DeclaredTensor,
   type SafetensorsDtype,
 } from '../checkpoint/safetensors.ts';
@@ -79,11 +80,10 @@ export const quantizeModel = (
 
   const isMesa = Object.keys(described).length > 0;
   using files = new OpenFiles();
-  using writer = new SafetensorsWriter(
-    path,
-    plans.flatMap(({ declared }) => declared),
-    isMesa ? mesaMetadata(described) : { format: 'pt' },
-  );
+  using writer = new SafetensorsWriter(path, sideBySide(plans.map(({ declared }) => declared)), {
+    metadata: isMesa ? mesaMetadata(described) : { format: 'pt' },
+    order: 'declared',
+  });
   const reports: QuantizedTensorReport[] = [];
   for (const [done, plan] of plans.entries()) {
     const { tensor } = plan;

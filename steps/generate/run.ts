@@ -73,7 +73,7 @@ const generate = async (context: StepContext): Promise<void> => {
       return loadRunner({
         config,
         weights: model.weights(
-          document.dtype === 'float32' ? 'float32' : 'packed',
+          document.dtype === 'float32' ? 'float32' : 'stored',
           context.derived,
         ),
         adapter,

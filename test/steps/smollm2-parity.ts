@@ -131,7 +131,7 @@ export const smollm2Parity = (extent: Extent): void => {
         const runner = await loadRunner({
           config,
           weights: opened.weights(
-            extent.dtype === 'float32' ? 'float32' : 'packed',
+            extent.dtype === 'float32' ? 'float32' : 'stored',
             join(root, 'derived'),
           ),
           adapter: null,
