@@ -19,11 +19,11 @@ export interface BenchModel extends Omit<Model, 'weights'> {
 /** A folder that looks like the artifact load-model makes of a checkpoint, with links to its files. */
 export const artifactFolder = async (path: string): Promise<string> => {
   const loaded = await runStep(loadModel, { params: { source: 'path', path: resolve(path) } });
-  const { names, file } = loaded.output('model', 'model');
+  const artifact = loaded.output('model', 'model');
   const folder = mkdtempSync(join(tmpdir(), 'mesa-artifact-'));
-  for (const name of names) {
-    if (name === 'model.json') copyFileSync(file(name), join(folder, name));
-    else symlinkSync(realpathSync(file(name)), join(folder, name));
+  for (const name of artifact.names) {
+    if (name === 'model.json') copyFileSync(artifact.file(name), join(folder, name));
+    else symlinkSync(realpathSync(artifact.file(name)), join(folder, name));
   }
   loaded.dispose();
   return folder;

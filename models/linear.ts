@@ -62,12 +62,13 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
       const names = modules.map((module) => `${module}.weight`);
       const merged =
         // Gradients are those of single layers.
-        options.activations === 'plain' || names.some((name) => tensors.substitute(name))
+        options.activations === 'plain' ||
+        names.some((name) => tensors.substitute(name) !== undefined)
           ? null
           : mergedWeight(names.map((name) => tensors.weight(name)));
       if (merged === null) return modules.map((module) => apply(module, x));
       const y = product(tensors, names.join('+'), merged, x, products);
-      const sizes = names.map((name) => tensors.weight(name).shape[0] ?? 0);
+      const sizes = names.map((name) => tensors.weight(name).shape[0]);
       return g.split(y, -1, sizes).map((part, index) => withBias(modules[index] ?? '', part));
     },
   };

@@ -69,6 +69,27 @@ const place = (tensor: StoredTensor, mode: WeightMode): Placement => {
   return { kind: 'decoded' };
 };
 
+/** Bytes of memory that a tensor takes once it is loaded for products: 16-bit floats have become float32 then. */
+export const loadedBytes = (tensor: StoredTensor, mode: WeightMode): number => {
+  const placement = place(tensor, mode);
+  const count = countOf(tensor.shape);
+  switch (placement.kind) {
+    case 'mapped':
+    case 'decoded':
+      return 4 * count;
+    case 'blocks': {
+      const { bits, blockSize, offsets } = placement.form;
+      return (count * bits) / 8 + (count / blockSize) * (offsets ? 8.5 : 4);
+    }
+    case 'quantized':
+      return tensor.data.bytes + 4 * (tensor.shape[0] ?? 0) + derivedScaleBytes(tensor);
+  }
+};
+
+/** Of formats with a scale for each block. */
+const derivedScaleBytes = ({ quantized, shape }: StoredTensor): number =>
+  quantized === null || quantized.kind === 'int8' ? 0 : (4 * countOf(shape)) / quantized.blockSize;
+
 export interface WeightsInput {
   readonly tensors: StoredTensors;
   /** Names that mean another tensor (tied embeddings), alias -> name. */

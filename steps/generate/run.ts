@@ -12,9 +12,11 @@ import type {
 import type { ModelConfig } from '../../models/config.ts';
 import type { Activations } from '../../models/digits.ts';
 import { loadRunner } from '../../models/decode/load.ts';
+import { estimateDecodingMemory } from '../../models/decode/memory.ts';
 import { openModel, type ModelRecord } from '../../models/model.ts';
 import { readAdapter, type AdapterFiles } from '../../models/peft-files.ts';
 import { tablesGrow } from '../../models/rope.ts';
+import { requireFits } from '../memory.ts';
 import { foreseen } from '../model-errors.ts';
 import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
 import { scoreChoices } from './choices.ts';
@@ -62,6 +64,12 @@ const generate = async (context: StepContext): Promise<void> => {
     maxLength,
     journal,
     open: (head, length) => {
+      const mode = document.dtype === 'float32' ? 'float32' : 'stored';
+      requireFits(
+        estimateDecodingMemory(config, model.tensors(), { mode, length }),
+        'generate with this model',
+        'quantise it first (format: int8 or nf4), lower max_length, or use a server: backend: openai',
+      );
       context.progress({
         unit: 'rows',
         done: journal.rows.size,
@@ -72,10 +80,7 @@ const generate = async (context: StepContext): Promise<void> => {
       const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
       return loadRunner({
         config,
-        weights: model.weights(
-          document.dtype === 'float32' ? 'float32' : 'stored',
-          context.derived,
-        ),
+        weights: model.weights(mode, context.derived),
         adapter,
         head,
         activations,

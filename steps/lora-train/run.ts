@@ -1,7 +1,6 @@
 // Runs lora-train: opens model and rows, hands them to the loop, writes what came out. Progress, checkpoints and
 // measurements pass through here; the training itself is models/train.
 
-import { totalmem } from 'node:os';
 import { StepError, type InputArtifact, type StepContext } from '../../engine/step.ts';
 import { openModel } from '../../models/model.ts';
 import { labelCount } from '../../models/train/batches.ts';
@@ -15,6 +14,7 @@ import { torchGenerator } from '../../random/torch.ts';
 import { stream } from '../../random/threefry.ts';
 import type { TrainingDocument } from '../../schemas/artifact.ts';
 import { foreseen } from '../model-errors.ts';
+import { requireFits } from '../memory.ts';
 import { writeDocument } from '../rows.ts';
 import { observer, report } from './observe.ts';
 import { tokenise, type TokenisedRows } from './rows.ts';
@@ -174,12 +174,9 @@ const requireMemory = (context: StepContext, { model, rows, plan }: TrainingJob)
     dropout: (model.adapter?.config.lora_dropout ?? 0) > 0,
   });
   context.measure('estimated_memory', estimate, 'bytes');
-  const there = totalmem();
-  if (estimate <= there) return;
-  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  throw new StepError(
-    'E584',
-    `training needs about ${gib(estimate)} of memory, this machine has ${gib(there)}`,
+  requireFits(
+    estimate,
+    'training',
     'set gradient_checkpointing: true, lower max_length or per_device_train_batch_size, or quantise the model first',
   );
 };

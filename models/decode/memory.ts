@@ -1,0 +1,35 @@
+// What decoding with a model costs in memory, known from its files' headers alone. Measured by bench/load.ts.
+
+import { loadedBytes, type WeightMode } from '../checkpoint/layout.ts';
+import type { StoredTensors } from '../checkpoint/checkpoint.ts';
+import type { ModelConfig } from '../config.ts';
+import { bytesPerToken } from './cache.ts';
+import { CHUNK } from './prefill.ts';
+
+export interface DecodingRun {
+  readonly mode: WeightMode;
+  /** The longest row, in tokens. */
+  readonly length: number;
+}
+
+/** Node, the runtime and its buffers. */
+const FIXED_BYTES = 200 * 2 ** 20;
+
+/** For one row; more rows at once are taken as memory allows (batch_tokens). */
+export const estimateDecodingMemory = (
+  config: ModelConfig,
+  tensors: StoredTensors,
+  { mode, length }: DecodingRun,
+): number => {
+  const weights = [...tensors.values()].reduce((sum, each) => sum + loadedBytes(each, mode), 0);
+  const rows = Math.min(length, CHUNK);
+  const scores = config.attention.heads * rows * (length + rows);
+  const activations = 4 * (4 * scores + 8 * rows * Math.max(config.mlp.size, config.hiddenSize));
+  return FIXED_BYTES + weights + 2 * length * bytesPerToken(cacheShapeOf(config)) + activations;
+};
+
+const cacheShapeOf = ({ layers, attention: { kvHeads, headDim } }: ModelConfig) => ({
+  layers,
+  kvHeads,
+  headDim,
+});
