@@ -1,7 +1,9 @@
 // Attention over a cache and the new positions: prefill (one row, many new tokens) and decoding (many rows, one new
-// token each) are the same graph. The cache is read where it lies; scores are concatenated, never keys:
+// token each) are the same graph. Where it decodes, the cache is read where it lies, and scores are joined, never keys;
+// where it only reads, scores are far larger than keys, and keys are joined:
 //
-//     q . cached keys [.., C] ++ q . new keys [.., T]  -> mask -> softmax -> . cached values + . new values
+//     scores: q . cached keys [.., C] ++ q . new keys [.., T]  -> mask -> softmax -> . cached values + . new values
+//     keys:   q . (cached ++ new keys) [.., C + T]             -> mask -> softmax -> . (cached ++ new values)
 //
 // Heads of a group share keys without copying them: q [B, heads, T, D] is read as [B, kvHeads, group * T, D].
 // New keys and values leave the graph, and whoever runs it writes them into the cache.
@@ -61,6 +63,7 @@ export const cachedAttention = (
   g: GraphBuilder,
   config: ModelConfig,
   inputs: CacheInputs,
+  joins: 'scores' | 'keys',
 ): CachedAttention => {
   const { heads, kvHeads, headDim, scales, windows, softcap } = config.attention;
   const group = heads / kvHeads;
@@ -96,13 +99,17 @@ export const cachedAttention = (
         const raw = g.fusedMatMul(rows, against, { transB: true, alpha: scales[layer] ?? 1 });
         return softcap === null ? raw : g.mul(g.tanh(g.div(raw, softcap)), softcap);
       };
-      const all = g.concat([scores(cachedKeys), scores(keys)], -1);
-      const masked = g.add(all, maskOf(windows[layer] ?? null));
-      const [onCached, onFresh] = g.split(g.softmax(masked), -1, ['C', 'T']);
-      const mixed = g.add(
-        g.matmul(present(onCached), cachedValues),
-        g.matmul(present(onFresh), values),
-      );
+      const mask = maskOf(windows[layer] ?? null);
+      const overKeys = (): Value => {
+        const all = scores(g.concat([cachedKeys, keys], 2));
+        return g.matmul(g.softmax(g.add(all, mask)), g.concat([cachedValues, values], 2));
+      };
+      const overScores = (): Value => {
+        const all = g.concat([scores(cachedKeys), scores(keys)], -1);
+        const [onCached, onFresh] = g.split(g.softmax(g.add(all, mask)), -1, ['C', 'T']);
+        return g.add(g.matmul(present(onCached), cachedValues), g.matmul(present(onFresh), values));
+      };
+      const mixed = joins === 'keys' ? overKeys() : overScores();
       const perToken = g.transpose(g.reshape(mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
       return g.reshape(perToken, ['B*T', heads * headDim]);
     },

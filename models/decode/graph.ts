@@ -36,7 +36,7 @@ export const decodeGraph = ({ config, head, model }: DecodeGraphParts): Graph =>
   const ids = g.input('ids', 'int32', ['B', 'T']);
   const inputs = cacheInputs(g, config, { segments: head === 'scores' });
   const select = g.input('select', 'int32', ['R']);
-  const attention = cachedAttention(g, config, inputs);
+  const attention = cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
   const parts = { config, attention, ...model(g) };
   // Tokens of all rows in one list: products are of two matrices, and only attention knows rows.
   const flat = hiddenStates(parts, g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T']));
