@@ -5,7 +5,7 @@
 import { unpackBlocks, unpackBnb4 } from '../tensor/gradients/unpack.ts';
 import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';
-import type { ModelTensors } from './tensors.ts';
+import type { Compute, ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
 
 export interface Linears {
@@ -26,7 +26,8 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
   return {
     apply: (module, x) => {
       const g = tensors.graph;
-      const y = product(tensors, module, x, products);
+      // In half precision a product takes and gives float16; all between products stays float32.
+      const y = g.cast(product(tensors, module, g.cast(x, tensors.compute), products), 'float32');
       const bias = `${module}.bias`;
       return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
     },
@@ -46,22 +47,23 @@ const product = (
   const g = tensors.graph;
   const name = `${module}.weight`;
   if (tensors.substitute(name) !== undefined)
-    return g.fusedMatMul(x, tensors.float(name), { transB: true });
+    return g.fusedMatMul(x, tensors.float(name, tensors.compute), { transB: true });
   const weight = tensors.weight(name);
   switch (weight.kind) {
     case 'float':
-      return g.fusedMatMul(x, tensors.float(name), { transB: true });
+      return g.fusedMatMul(x, tensors.float(name, tensors.compute), { transB: true });
     case 'blocks':
       return blocks(tensors, name, x, weight, activations);
     case 'bnb4': {
       const { shape, type, blockSize } = weight;
       const attributes = { n: shape[0], k: shape[1], type, blockSize };
-      return g.matMulBnb4(x, packedCodes(tensors, name, weight), attributes);
+      const { codes, absmax } = packedCodes(tensors, name, weight);
+      return g.matMulBnb4(x, { codes, absmax: g.cast(absmax, x.dtype) }, attributes);
     }
     case 'int8-rows':
       return activations === 'int8'
         ? int8Product(tensors, name, x, weight, rounded(x))
-        : g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true });
+        : g.fusedMatMul(x, int8Rows(tensors, name, weight, tensors.compute), { transB: true });
   }
 };
 
@@ -124,14 +126,16 @@ const blocks = (
   const [n, k] = weight.shape;
   const { bits, blockSize } = weight;
   const perRow = Math.ceil(k / blockSize);
-  const packed = packedBlocks(tensors, name, weight);
+  const parts = packedBlocks(tensors, name, weight);
+  const packed = { ...parts, scales: g.cast(parts.scales, x.dtype) };
   const accuracy = activations === 'int8' ? 4 : 1;
   const y = g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy });
   if (weight.offsets === null) return y;
   // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
   const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-  const parts = g.reshape(x, [...x.shape.slice(0, -1), perRow, blockSize]);
-  return g.add(y, g.fusedMatMul(g.reduceSum(parts, [-1]), offsets, { transB: true }));
+  const split = g.reshape(g.cast(x, 'float32'), [...x.shape.slice(0, -1), perRow, blockSize]);
+  const shift = g.fusedMatMul(g.reduceSum(split, [-1]), offsets, { transB: true });
+  return g.add(g.cast(y, 'float32'), shift);
 };
 
 /** The parts of a block weight in MatMulNBits' layout. */
@@ -192,10 +196,15 @@ export const floatWeight = (tensors: ModelTensors, name: string): Value => {
   }
 };
 
-const int8Rows = (tensors: ModelTensors, name: string, weight: WeightOf<'int8-rows'>): Value => {
+const int8Rows = (
+  tensors: ModelTensors,
+  name: string,
+  weight: WeightOf<'int8-rows'>,
+  dtype: Compute = 'float32',
+): Value => {
   const g = tensors.graph;
   const [n] = weight.shape;
   const q = tensors.mapped(name, 'int8', weight.shape, weight.data);
   const scales = tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales);
-  return g.dequantizeLinear(q, scales, { axis: 0 });
+  return g.dequantizeLinear(q, g.cast(scales, dtype), { axis: 0 });
 };
