@@ -145,8 +145,16 @@ let webgpuTurn: Promise<unknown> = Promise.resolve();
 const providerFailure = /providers?_|execution provider|adapter|cannot open shared object/i;
 
 function missingDevice(device: Device, cause?: unknown): SessionError {
-  const runtime = `onnxruntime-node ${runtimeVersion()} here has ${availableDevices().join(', ')}`;
-  const reason = cause === undefined ? '' : `: ${describe(cause)}`;
+  const available = availableDevices();
+  const runtime = `onnxruntime-node ${runtimeVersion()} here has ${available.join(', ')}`;
+  // The runtime's own sentence comes behind file, function and condition.
+  const said = describe(cause).trim().split('was false. ').at(-1) ?? '';
+  const reason =
+    cause === undefined
+      ? ''
+      : available.includes(device)
+        ? `: it finds no GPU or driver: ${said}`
+        : `: ${said}`;
   return new SessionError('device-missing', `no device ${device} (${runtime})${reason}`, { cause });
 }
 

@@ -19,8 +19,10 @@ export interface DecoderOptions {
   readonly adapter: AdapterFiles | null;
   readonly head: Head;
   readonly activations: LinearOptions['activations'];
-  /** Longest row, in tokens. */
+  /** Positions at most. */
   readonly maxLength: number;
+  /** Tokens of the longest row there is, answers included; maxLength unless said. */
+  readonly longest?: number;
   readonly threads: number;
   readonly device?: Device;
   readonly compute?: Compute;
@@ -45,7 +47,7 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
   const { config, weights, adapter, head, maxLength, threads } = options;
-  const { device = 'cpu', compute = 'float32' } = options;
+  const { device = 'cpu', compute = 'float32', longest = maxLength } = options;
   const linearOptions = { activations: options.activations };
   const fitted = adapter === null ? null : fitAdapter(adapter.config, config, weights);
   if (adapter !== null && fitted !== null) checkAdapter(fitted, adapter.tensors);
@@ -54,6 +56,7 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     config,
     head,
     maxLength,
+    longest,
     // Where no kernel keeps a row's bits, a second row is no help.
     leastRows: device === 'cpu' ? leastRowsOf(weights, linearOptions) : 1,
     threads,

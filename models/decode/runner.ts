@@ -19,6 +19,8 @@ import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
 export interface RunnerOptions extends DecodeGraphParts {
   /** Positions at most; longer rows are refused by their owners. */
   readonly maxLength: number;
+  /** Tokens of the longest row there is, answers included. */
+  readonly longest: number;
   readonly threads: number;
   readonly device: Device;
   /** Typed arrays of the graph's in-memory initialisers (adapters). */
@@ -60,6 +62,7 @@ export interface Runner {
   readonly config: ModelConfig;
   readonly head: Head;
   readonly maxLength: number;
+  readonly longest: number;
   /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. */
   readonly leastRows: 1 | 2;
   /**
@@ -85,7 +88,7 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
-  const { config, head, maxLength, leastRows, compute, device } = options;
+  const { config, head, maxLength, longest, leastRows, compute, device } = options;
   const { kvHeads, headDim } = config.attention;
   const names = cacheNames(config.layers);
   const cacheShape: CacheShape = { dtype: compute, layers: config.layers, kvHeads, headDim };
@@ -102,6 +105,7 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     config,
     head,
     maxLength,
+    longest,
     leastRows,
     batchInvariant: device === 'cpu',
     cacheShape,

@@ -19,6 +19,7 @@ import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
 import { scoreChoices } from './choices.ts';
 import { openJournal } from './journal.ts';
 import { scoreTexts } from './perplexity.ts';
+import { placeOf, weightMode } from './place.ts';
 import { promptEncoder } from './prompts.ts';
 import { headline } from './headline.ts';
 import { describeDecoding, settingsOf, type Settings } from './settings.ts';
@@ -36,7 +37,6 @@ export const run = async (context: StepContext): Promise<void> => {
 
 const generate = async (context: StepContext): Promise<void> => {
   const settings = settingsOf(context);
-  requireDevice(settings);
   const prompts = context.input('prompts');
   const format = readDocument<FormatDocument>(prompts, 'format.json');
   const adapterInput = context.optionalInput('adapter');
@@ -44,15 +44,11 @@ const generate = async (context: StepContext): Promise<void> => {
   const rows = await readRows<PromptRow>(prompts);
   const model = openModel(context.input('model'));
   const { config, document } = model;
+  const place = await placeOf(settings, document.dtype);
   const tokenizer = await model.tokenizer();
   const maxLength = Math.min(settings.maxLength ?? Infinity, config.maxPositions);
   const stride = Math.min(settings.stride ?? Math.max(1, Math.floor(maxLength / 2)), maxLength);
-  const activations =
-    settings.activations === 'auto'
-      ? document.quantization?.['activations'] === 'int8'
-        ? 'int8'
-        : 'float'
-      : settings.activations;
+  const activations = activationsOf(settings, document.quantization?.['activations']);
   const endTokens = tokenizer?.eosTokenIds ?? idsOf(document.config['eos_token_id']);
   const journal = openJournal(context.checkpoint.journal);
   if (journal.rows.size > 0) context.log(`${journal.rows.size} rows are done already`);
@@ -75,12 +71,14 @@ const generate = async (context: StepContext): Promise<void> => {
       const grows = config.positions.kind !== 'rope' || tablesGrow(config.positions.rope);
       return loadRunner({
         config,
-        weights: model.weights(weightMode(document.dtype, activations), context.derived),
+        weights: model.weights(weightMode(document.dtype, activations, place), context.derived),
         adapter,
         head,
         activations,
         maxLength: grows ? Math.min(length, maxLength) : maxLength,
+        longest: Math.min(length, maxLength),
         threads: threadsFor(config, context.threads),
+        ...place,
       });
     },
   };
@@ -99,23 +97,21 @@ const generate = async (context: StepContext): Promise<void> => {
     decoding: describeDecoding(settings, {
       maxLength,
       activations,
+      compute: place.compute,
       stride,
       seed: context.seed,
       endTokens,
     }),
-    batch_invariant: true,
+    batch_invariant: place.device === 'cpu',
     count: done.length,
   };
   writeDocument(output, 'predictions.json', predictions);
   context.report({ kind: 'headline', text: headline(settings.mode, done) });
 };
 
-const weightMode = (
-  dtype: string,
-  activations: 'float' | 'int8',
-): 'float32' | 'packed' | 'exact' => {
-  if (dtype === 'float32') return 'float32';
-  return activations === 'int8' ? 'packed' : 'exact';
+const activationsOf = ({ activations, device }: Settings, quantized: unknown): 'float' | 'int8' => {
+  if (activations !== 'auto') return activations;
+  return device === 'cpu' && quantized === 'int8' ? 'int8' : 'float';
 };
 
 /** Products this small are done before another thread has woken up; a row's bits don't depend on the number. */
@@ -137,15 +133,6 @@ const inMode = async (work: Work, stride: number): Promise<void> => {
 
 const inOrder = (rows: ReadonlyMap<number, PredictionRow>): readonly PredictionRow[] =>
   [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
-
-const requireDevice = ({ device }: Settings): void => {
-  if (device === 'auto' || device === 'cpu') return;
-  throw new StepError(
-    'E576',
-    `generate can't use the device ${device} yet`,
-    'set device: cpu (or leave it out)',
-  );
-};
 
 /** An adapter taught in one template and asked in another gives answers that say nothing about it. */
 const openAdapter = (

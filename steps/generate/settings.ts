@@ -1,6 +1,9 @@
 // The parameters of generate as values with types. The schema has checked them and filled their defaults.
 
 import type { StepContext } from '../../engine/step.ts';
+import type { Compute } from '../../models/tensors.ts';
+import type { Device } from '../../tensor/session.ts';
+import { resolveDevice } from './device-parameters.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 
 export interface TextSettings {
@@ -26,7 +29,9 @@ export interface Settings {
   readonly stride: number | null;
   readonly activations: 'auto' | 'float' | 'int8';
   readonly batchTokens: number | null;
-  readonly device: string;
+  readonly device: Device;
+  /** Null: half precision where the device has it. */
+  readonly compute: Compute | null;
   readonly allowTemplateMismatch: boolean;
 }
 
@@ -55,7 +60,8 @@ export const settingsOf = ({ params }: StepContext): Settings => {
     stride: optional('stride'),
     activations: params['activations'] as Settings['activations'],
     batchTokens: optional('batch_tokens'),
-    device: typeof params['device'] === 'string' ? params['device'] : 'auto',
+    device: resolveDevice(params),
+    compute: (params['compute'] as Compute | undefined) ?? null,
     allowTemplateMismatch: params['allow_template_mismatch'] === true,
   };
 };
@@ -66,6 +72,7 @@ export const describeDecoding = (
   effective: {
     readonly maxLength: number;
     readonly activations: 'float' | 'int8';
+    readonly compute: Compute;
     readonly stride: number;
     readonly seed: number;
     readonly endTokens: readonly number[];
@@ -73,7 +80,12 @@ export const describeDecoding = (
 ): JsonObject => {
   const { mode, text } = settings;
   const { activations, maxLength, stride } = effective;
-  const common = { activations, max_length: maxLength };
+  const common = {
+    activations,
+    // On the CPU it can't be anything else.
+    ...(settings.device === 'cpu' ? {} : { compute: effective.compute }),
+    max_length: maxLength,
+  };
   if (mode === 'choices') return common;
   if (mode === 'perplexity') return { ...common, stride };
   const sampled = text.temperature > 0;
