@@ -12,7 +12,10 @@ import { openWeights, type WeightMode } from '../../../models/checkpoint/layout.
 import { modelConfig } from '../../../models/config.ts';
 import type { Head } from '../../../models/decode/graph.ts';
 import { loadRunner } from '../../../models/decode/load.ts';
-import type { Runner } from '../../../models/decode/runner.ts';
+import { createRunner, type Runner } from '../../../models/decode/runner.ts';
+import { storedLinears } from '../../../models/linear.ts';
+import { ModelTensors } from '../../../models/tensors.ts';
+import { SessionError, type Device } from '../../../tensor/session.ts';
 import { sharedPath } from '../../shared.ts';
 import { openGolden, type GoldenModel } from '../golden-model.ts';
 
@@ -34,6 +37,31 @@ export const openTiny = (path: string, mode: WeightMode = 'packed'): GoldenModel
   const weights = openWeights({ tensors, aliases: new Map(), digests: [digest] }, mode, derived);
   return { config: modelConfig(json), weights };
 };
+
+/** In half precision, every input of a linear layer times `factor`. */
+export const scaledRunner = (
+  { config, weights }: GoldenModel,
+  factor: number,
+  device: Device,
+): Promise<Runner> =>
+  createRunner({
+    config,
+    head: 'logits',
+    compute: 'float16',
+    device,
+    maxLength: 8,
+    longest: 8,
+    threads: 1,
+    leastRows: 1,
+    model: (g) => {
+      const tensors = new ModelTensors(g, weights, new Map(), 'float16');
+      const stored = storedLinears(tensors, { activations: 'float' });
+      return { tensors, linears: { apply: (name, x) => stored.apply(name, g.mul(x, factor)) } };
+    },
+  });
+
+export const isOverflow = (error: unknown): boolean =>
+  error instanceof SessionError && error.code === 'overflow';
 
 export const tinyRunner = (
   { config, weights }: GoldenModel,
