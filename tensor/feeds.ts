@@ -16,12 +16,7 @@ export type Feeds = Readonly<Record<string, Feed>>;
 export class SessionError extends Error {
   override readonly name = 'SessionError';
   readonly code:
-    | 'device-missing'
-    | 'bad-feed'
-    | 'load-failed'
-    | 'run-failed'
-    | 'overflow'
-    | 'released';
+    'device-missing' | 'bad-feed' | 'load-failed' | 'run-failed' | 'overflow' | 'released';
   constructor(code: SessionError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

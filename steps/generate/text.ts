@@ -36,6 +36,9 @@ export const answerAll = async (work: Work): Promise<void> => {
   const head = settings.text.beams === 1 && isArgmax(decoding) ? 'next' : 'logits';
   const runner = await work.open(head, longest);
   const meterOf = meter(work, work.rows.length * sequences, 'tokens/s generated');
+  const tell = (generated: number): void => {
+    meterOf.tokens(generated);
+  };
   const finish = (request: Request | undefined, result: TextResult): void => {
     if (request === undefined) return;
     const text = textOf(result, stop, detokenize);
@@ -50,13 +53,13 @@ export const answerAll = async (work: Work): Promise<void> => {
     const places = placesFor(runner, longest, settings.batchTokens);
     const options = { decoding, seed: context.seed, places, stopped, signal: context.signal };
     if (!runner.batchInvariant) {
-      const counted = { ...options, onTokens: meterOf.tokens };
+      const counted = { ...options, onTokens: tell };
       await generateGroups(runner, groupsOf(all, places, journal.rows), counted, finish);
       return;
     }
     await generateText(runner, requests, {
       ...options,
-      onStep: meterOf.tokens,
+      onStep: tell,
       onFinished: (at, result) => {
         finish(requests[at], result);
       },

@@ -15,7 +15,16 @@ import { relativeDifference } from '../golden-model.ts';
 import { cachedLogits } from './cached-logits.ts';
 import { isOverflow, openTiny, scaledRunner } from './tiny-models.ts';
 
-const architectures = ['llama', 'llama-bf16', 'gpt2', 'biogpt', 'gemma', 'qwen2', 'mixtral', 'phi3'];
+const architectures = [
+  'llama',
+  'llama-bf16',
+  'gpt2',
+  'biogpt',
+  'gemma',
+  'qwen2',
+  'mixtral',
+  'phi3',
+];
 
 for (const name of architectures) {
   const folder = `goldens/architectures/${name}`;
@@ -68,25 +77,29 @@ const everyKind = [
   'goldens/quantization/gguf/llama-q8_0.gguf',
 ];
 for (const path of everyKind) {
-  test(`${path}: nothing is carried to the CPU from WebGPU`, {
-    skip: skipUnlessShared(path),
-  }, () => {
-    for (const compute of ['float32', 'float16'] as const) {
-      const { config, weights } = openTiny(path, compute === 'float16' ? 'stored' : 'packed');
-      const model = (g: GraphBuilder) => {
-        const tensors = new ModelTensors(g, weights, new Map(), compute);
-        return { tensors, linears: storedLinears(tensors, { activations: 'float' }) };
-      };
-      for (const head of ['next', 'logits', 'scores'] as const) {
-        const graph = decodeGraph({ config, head, compute, model });
-        assert.deepEqual(fallbacks(graph, 'webgpu'), known);
-        // What isn't a weight, and goes in or out, is never bfloat16, which WebGPU doesn't know.
-        const lowered = lower(graph, 'webgpu');
-        const narrow = lowered.nodes.filter(({ outputs }) =>
-          outputs.some(({ dtype }) => dtype === 'bfloat16'),
-        );
-        assert.deepEqual(narrow, []);
+  test(
+    `${path}: nothing is carried to the CPU from WebGPU`,
+    {
+      skip: skipUnlessShared(path),
+    },
+    () => {
+      for (const compute of ['float32', 'float16'] as const) {
+        const { config, weights } = openTiny(path, compute === 'float16' ? 'stored' : 'packed');
+        const model = (g: GraphBuilder) => {
+          const tensors = new ModelTensors(g, weights, new Map(), compute);
+          return { tensors, linears: storedLinears(tensors, { activations: 'float' }) };
+        };
+        for (const head of ['next', 'logits', 'scores'] as const) {
+          const graph = decodeGraph({ config, head, compute, model });
+          assert.deepEqual(fallbacks(graph, 'webgpu'), known);
+          // What isn't a weight, and goes in or out, is never bfloat16, which WebGPU doesn't know.
+          const lowered = lower(graph, 'webgpu');
+          const narrow = lowered.nodes.filter(({ outputs }) =>
+            outputs.some(({ dtype }) => dtype === 'bfloat16'),
+          );
+          assert.deepEqual(narrow, []);
+        }
       }
-    }
-  });
+    },
+  );
 }
