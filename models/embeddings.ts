@@ -30,7 +30,10 @@ const rowsOf = (tensors: ModelTensors, name: string, ids: Value): Value => {
   switch (weight.kind) {
     case 'float': {
       // Half-precision tables are cast after the rows are picked.
-      const table = tensors.mapped(name, weight.dtype, weight.shape, weight.data);
+      const table =
+        tensors.compute === 'float16'
+          ? tensors.float(name, 'float16')
+          : tensors.mapped(name, weight.dtype, weight.shape, weight.data);
       return g.cast(g.gather(table, ids), 'float32');
     }
     case 'int8-rows': {

@@ -17,7 +17,7 @@ import {
   type RowDigits,
 } from './digits.ts';
 import { mergedWeight } from './merged.ts';
-import type { ModelTensors } from './tensors.ts';
+import type { Compute, ModelTensors } from './tensors.ts';
 import type { Weight } from './weights.ts';
 
 export interface Linears {
@@ -48,13 +48,16 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
     const bias = `${module}.bias`;
     return tensors.has(bias) ? g.add(y, tensors.float(bias)) : y;
   };
+  // In half precision a product takes and gives float16; all between products stays float32.
+  const multiplied = (name: string, weight: Weight, x: Value): Value =>
+    g.cast(product(tensors, name, weight, g.cast(x, tensors.compute), products), 'float32');
   const apply = (module: string, x: Value): Value => {
     const name = `${module}.weight`;
-    const y =
-      tensors.substitute(name) === undefined
-        ? product(tensors, name, tensors.weight(name), x, products)
-        : g.fusedMatMul(x, tensors.float(name), { transB: true });
-    return withBias(module, y);
+    if (tensors.substitute(name) === undefined)
+      return withBias(module, multiplied(name, tensors.weight(name), x));
+    const trained = tensors.float(name, tensors.compute);
+    const y = g.fusedMatMul(g.cast(x, tensors.compute), trained, { transB: true });
+    return withBias(module, g.cast(y, 'float32'));
   };
   return {
     apply,
@@ -67,7 +70,7 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
           ? null
           : mergedWeight(names.map((name) => tensors.weight(name)));
       if (merged === null) return modules.map((module) => apply(module, x));
-      const y = product(tensors, names.join('+'), merged, x, products);
+      const y = multiplied(names.join('+'), merged, x);
       const sizes = names.map((name) => tensors.weight(name).shape[0]);
       return g.split(y, -1, sizes).map((part, index) => withBias(modules[index] ?? '', part));
     },
@@ -89,17 +92,18 @@ const product = (
   const g = tensors.graph;
   switch (weight.kind) {
     case 'float':
-      return g.fusedMatMul(x, tensors.asFloat(name, weight), { transB: true });
+      return g.fusedMatMul(x, tensors.asFloat(name, weight, tensors.compute), { transB: true });
     case 'blocks':
       return blocks(tensors, name, x, weight, { activations, digits });
     case 'bnb4': {
       const { shape, type, blockSize } = weight;
       const attributes = { n: shape[0], k: shape[1], type, blockSize };
-      return g.matMulBnb4(x, packedCodes(tensors, name, weight), attributes);
+      const { codes, absmax } = packedCodes(tensors, name, weight);
+      return g.matMulBnb4(x, { codes, absmax: g.cast(absmax, x.dtype) }, attributes);
     }
     case 'int8-rows':
       return activations === 'plain'
-        ? g.fusedMatMul(x, int8Rows(tensors, name, weight), { transB: true })
+        ? g.fusedMatMul(x, int8Rows(tensors, name, weight, tensors.compute), { transB: true })
         : int8Product(tensors, name, x, weight, digits.rows(x));
   }
 };
@@ -165,8 +169,9 @@ const blocks = (
   if (weight.offsets === null) return y;
   // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
   const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-  const parts = g.reshape(x, [...x.shape.slice(0, -1), perRow, blockSize]);
-  return g.add(y, g.fusedMatMul(g.reduceSum(parts, [-1]), offsets, { transB: true }));
+  const split = g.reshape(g.cast(x, 'float32'), [...x.shape.slice(0, -1), perRow, blockSize]);
+  const shift = g.fusedMatMul(g.reduceSum(split, [-1]), offsets, { transB: true });
+  return g.add(g.cast(y, 'float32'), shift);
 };
 
 /**
@@ -178,21 +183,21 @@ const blockProduct = (
   name: string,
   x: Value,
   weight: WeightOf<'blocks'>,
-  products: Products,
+  { activations, digits }: Products,
 ): Value => {
   const g = tensors.graph;
   const [n, k] = weight.shape;
   const { bits, blockSize } = weight;
-  const { activations, digits } = products;
-  const packed = packedBlocks(tensors, name, weight);
+  const parts = packedBlocks(tensors, name, weight);
+  const packed = { ...parts, scales: g.cast(parts.scales, x.dtype) };
   if (hasExactKernel(weight, activations))
     return g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy: 1 });
   // One digit is what the kernel makes of x itself.
   if (activations === 'int8')
     return g.matMulNBits(x, packed, { n, k, bits, blockSize, accuracy: 4 });
   const input = digits.blocks(x, blockSize);
-  const parts = g.matMulNBits(input.values, packed, { n, k, bits, blockSize, accuracy: 4 });
-  return g.reshape(sumOfBlockDigits(g, parts, input), [...x.shape.slice(0, -1), n]);
+  const products = g.matMulNBits(input.values, packed, { n, k, bits, blockSize, accuracy: 4 });
+  return g.reshape(sumOfBlockDigits(g, products, input), [...x.shape.slice(0, -1), n]);
 };
 
 /** Whether a product runs in a kernel that rounds nothing; it gives other bits for one row than for several. */
@@ -262,10 +267,15 @@ export const floatWeight = (tensors: ModelTensors, name: string): Value => {
   }
 };
 
-const int8Rows = (tensors: ModelTensors, name: string, weight: WeightOf<'int8-rows'>): Value => {
+const int8Rows = (
+  tensors: ModelTensors,
+  name: string,
+  weight: WeightOf<'int8-rows'>,
+  dtype: Compute = 'float32',
+): Value => {
   const g = tensors.graph;
   const [n] = weight.shape;
   const q = tensors.mapped(name, 'int8', weight.shape, weight.data);
   const scales = tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales);
-  return g.dequantizeLinear(q, scales, { axis: 0 });
+  return g.dequantizeLinear(q, g.cast(scales, dtype), { axis: 0 });
 };

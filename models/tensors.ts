@@ -6,6 +6,9 @@ import type { DType } from '../tensor/dtype.ts';
 import type { Value } from '../tensor/graph.ts';
 import type { FileRange, Weight, WeightSource } from './weights.ts';
 
+/** What products are computed in; norms, attention, the sum of layers and logits stay float32. */
+export type Compute = 'float32' | 'float16';
+
 /** A checkpoint that lacks what the configuration promises. */
 export class MissingTensor extends Error {
   override readonly name = 'MissingTensor';
@@ -14,6 +17,7 @@ export class MissingTensor extends Error {
 export class ModelTensors {
   readonly graph: GraphBuilder;
   readonly source: WeightSource;
+  readonly compute: Compute;
   readonly #substitutes: ReadonlyMap<string, Value>;
   readonly #declared = new Map<string, Value>();
   readonly #floats = new Map<string, Value>();
@@ -23,9 +27,11 @@ export class ModelTensors {
     graph: GraphBuilder,
     source: WeightSource,
     substitutes: ReadonlyMap<string, Value> = new Map(),
+    compute: Compute = 'float32',
   ) {
     this.graph = graph;
     this.source = source;
+    this.compute = compute;
     this.#substitutes = substitutes;
   }
 
@@ -45,23 +51,24 @@ export class ModelTensors {
     return weight;
   }
 
-  /** A float tensor (norms, biases, embeddings) as float32. */
-  float(name: string): Value {
+  /** A float tensor: norms and biases as float32, matrices in what products are computed in. */
+  float(name: string, dtype: Compute = 'float32'): Value {
     const trained = this.#substitutes.get(name);
-    if (trained !== undefined) return trained;
+    if (trained !== undefined) return this.graph.cast(trained, dtype);
     const weight = this.weight(name);
     if (weight.kind !== 'float')
       throw new MissingTensor(`${name} is stored as ${weight.kind}, where floats are needed`);
-    return this.asFloat(name, weight);
+    return this.asFloat(name, weight, dtype);
   }
 
   /** Float weights that go by a name of their own (several merged into one). */
-  asFloat(name: string, weight: Weight & { readonly kind: 'float' }): Value {
-    const known = this.#floats.get(name);
+  asFloat(name: string, weight: Weight & { readonly kind: 'float' }, dtype: Compute): Value {
+    const key = `${dtype} ${name}`;
+    const known = this.#floats.get(key);
     if (known !== undefined) return known;
     const stored = this.mapped(name, weight.dtype, weight.shape, weight.data);
-    const value = this.graph.cast(stored, 'float32');
-    this.#floats.set(name, value);
+    const value = this.graph.cast(stored, dtype);
+    this.#floats.set(key, value);
     return value;
   }
 

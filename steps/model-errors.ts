@@ -16,6 +16,10 @@ export const foreseen = (error: unknown): unknown => {
     error instanceof ConfigError
   )
     return new StepError('E577', error.message);
+  if (error instanceof SessionError && error.code === 'device-missing')
+    return new StepError('E576', error.message, 'set device: cpu (or leave it out)');
+  if (error instanceof SessionError && error.code === 'overflow')
+    return new StepError('E579', error.message, 'set compute: float32');
   if (error instanceof SessionError && error.code !== 'bad-feed')
     return new StepError('E578', error.message);
   return error;

@@ -15,7 +15,8 @@ export type Feeds = Readonly<Record<string, Feed>>;
 /** What the caller can do something about: a device that isn't there, a feed that doesn't fit, a refused model. */
 export class SessionError extends Error {
   override readonly name = 'SessionError';
-  readonly code: 'device-missing' | 'bad-feed' | 'load-failed' | 'run-failed' | 'released';
+  readonly code:
+    'device-missing' | 'bad-feed' | 'load-failed' | 'run-failed' | 'overflow' | 'released';
   constructor(code: SessionError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -2,6 +2,7 @@
 // which operators would be carried to the CPU and back. Found by running every operator on onnxruntime-node 1.30's
 // WebGPU provider with the fall-back forbidden (test/tensor/webgpu.test.ts repeats it where there is an adapter).
 import { GraphBuilder } from './builder.ts';
+import type { DType } from './dtype.ts';
 import type { Graph, GraphNode, NodeOf, Value } from './graph.ts';
 import { GraphError } from './graph.ts';
 import type { OpKind } from './ops.ts';
@@ -40,6 +41,9 @@ function swapLast(b: GraphBuilder, x: Value): Value {
   return b.transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
 }
 
+/** Tables that WebGPU can't read elements of. Float32 takes more room there, but one copy of it stays on the device. */
+const unreadable: ReadonlySet<DType> = new Set(['bfloat16', 'int8']);
+
 const forWebgpu: { readonly [K in OpKind]?: Lowering<K> } = {
   fusedMatMul: (b, inputs, { attributes: { transA, transB, alpha } }) => {
     const [left, right] = [input(inputs, 0), input(inputs, 1)];
@@ -52,6 +56,12 @@ const forWebgpu: { readonly [K in OpKind]?: Lowering<K> } = {
   logSoftmax: (b, inputs, { attributes: { axis } }) => {
     const x = input(inputs, 0);
     return [b.sub(x, b.reduceLogSumExp(x, [axis], true))];
+  },
+  // What is picked is then float32 already; casting it is nothing. Casting the weight is done once, while loading.
+  gather: (b, inputs, { attributes: { axis } }) => {
+    const [table, indices] = [input(inputs, 0), input(inputs, 1)];
+    const readable = unreadable.has(table.dtype) ? b.cast(table, 'float32') : table;
+    return [b.gather(readable, indices, axis)];
   },
   // Its kernel gives the mean where the inverse deviation belongs, silently (1.30).
   rmsNormalization: (b, inputs, { attributes: { epsilon } }) => {
@@ -67,11 +77,19 @@ export function lower(graph: Graph, device: string): Graph {
   return device === 'webgpu' ? rebuild(graph, forWebgpu) : graph;
 }
 
-/** Kinds of operators in a graph that run on the CPU although the device is another. */
+/**
+ * Kinds of operators in a graph that run on the CPU although the device is another. Arithmetic of sizes and positions
+ * (int64) does so too, where its numbers come from and go to; it isn't counted.
+ */
 export function fallbacks(graph: Graph, device: string): readonly OpKind[] {
   if (device !== 'webgpu') return [];
-  const kinds = new Set(lower(graph, device).nodes.map((node) => node.kind));
-  return [...kinds].filter((kind) => webgpuLacks.has(kind));
+  const lacking = lower(graph, device).nodes.filter(
+    ({ kind, inputs }) =>
+      webgpuLacks.has(kind) ||
+      // A weight is cast while loading.
+      (kind !== 'cast' && inputs.some((value) => value?.dtype === 'bfloat16')),
+  );
+  return [...new Set(lacking.map(({ kind }) => kind))];
 }
 
 type Lowerings = { readonly [K in OpKind]?: Lowering<K> };

@@ -33,6 +33,8 @@ export interface SessionOptions {
   readonly disabledOptimizers?: readonly string[];
   /** Typed arrays of the graph's `initializer` values, by name; the runtime copies each once. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
+  /** The runtime itself says nothing of a failure that the caller expects. */
+  readonly quiet?: boolean;
   /** Further session configuration entries by their full key (`session.intra_op.allow_spinning`). */
   readonly extra?: Readonly<Record<string, string>>;
 }
@@ -74,7 +76,11 @@ const hasNarrowWeights = (graph: Graph): boolean =>
 
 function configuration(graph: Graph, options: SessionOptions): Record<string, string> {
   const disabled = [...(options.disabledOptimizers ?? [])];
-  if (!(options.foldConstants ?? !hasNarrowWeights(graph))) disabled.push('ConstantFolding');
+  // On other devices weights are copied anyway: what is cast and transposed once, while loading, isn't in every run.
+  // (DequantizeLinear is never folded.)
+  const mapped = (options.device ?? 'cpu') === 'cpu';
+  const folds = options.foldConstants ?? !(mapped && hasNarrowWeights(graph));
+  if (!folds) disabled.push('ConstantFolding');
   return {
     // Initialisers are found by absolute path: their locations are relative to the root.
     'session.model_external_initializers_file_folder_path': '/',
@@ -146,8 +152,16 @@ let webgpuTurn: Promise<unknown> = Promise.resolve();
 const providerFailure = /providers?_|execution provider|adapter|cannot open shared object/i;
 
 function missingDevice(device: Device, cause?: unknown): SessionError {
-  const runtime = `onnxruntime-node ${runtimeVersion()} here has ${availableDevices().join(', ')}`;
-  const reason = cause === undefined ? '' : `: ${describe(cause)}`;
+  const available = availableDevices();
+  const runtime = `onnxruntime-node ${runtimeVersion()} here has ${available.join(', ')}`;
+  // The runtime's own sentence comes behind file, function and condition.
+  const said = describe(cause).trim().split('was false. ').at(-1) ?? '';
+  const reason =
+    cause === undefined
+      ? ''
+      : available.includes(device)
+        ? `: it finds no GPU or driver: ${said}`
+        : `: ${said}`;
   return new SessionError('device-missing', `no device ${device} (${runtime})${reason}`, { cause });
 }
 
@@ -174,7 +188,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
       enableCpuMemArena: options.arena ?? true,
       // A pattern planned for one shape holds a gigabyte more on a training step, at no gain in speed.
       enableMemPattern: false,
-      logSeverityLevel: 3,
+      logSeverityLevel: options.quiet === true ? 4 : 3,
       extra: configuration(graph, options),
       ...(embed ? {} : { externalData: [...memory].map(asExternalData) }),
     });

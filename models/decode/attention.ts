@@ -11,6 +11,7 @@
 import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
+import type { Compute } from '../tensors.ts';
 import type { Attention } from '../transformer.ts';
 
 /** Names of cache inputs: `key.0`, `value.0`, `key.1` ... in the order of KeyValueCache.arrays. */
@@ -26,14 +27,14 @@ export interface CacheInputs {
   readonly segments: Value | null;
   /** [positions, rotated / 2]; null without rotary positions. */
   readonly rope: { readonly cos: Value; readonly sin: Value } | null;
-  /** 2 * layers values [B, kvHeads, C, headDim]. */
+  /** 2 * layers values [B, kvHeads, C, headDim]; float16 in half precision. */
   readonly cache: readonly Value[];
 }
 
 export const cacheInputs = (
   g: GraphBuilder,
   config: ModelConfig,
-  options: { readonly segments: boolean },
+  options: { readonly segments: boolean; readonly dtype: Compute },
 ): CacheInputs => {
   const { kvHeads, headDim } = config.attention;
   const half = config.positions.kind === 'rope' ? config.positions.rope.dim / 2 : 0;
@@ -49,12 +50,12 @@ export const cacheInputs = (
           }
         : null,
     cache: cacheNames(config.layers).map((name) =>
-      g.input(name, 'float32', ['B', kvHeads, 'C', headDim]),
+      g.input(name, options.dtype, ['B', kvHeads, 'C', headDim]),
     ),
   };
 };
 
-/** The strategy, and the new keys and values it has seen: [B, 2 * layers * kvHeads, T, headDim]. */
+/** The strategy, and the new keys and values it has seen, as the cache has them: [B, 2 * layers * kvHeads, T, headDim]. */
 export interface CachedAttention extends Attention {
   present(): Value;
 }
@@ -89,8 +90,9 @@ export const cachedAttention = (
 
   return {
     attend: ({ layer, q, k, v }) => {
-      const cachedKeys = at(inputs.cache, 2 * layer);
-      const cachedValues = at(inputs.cache, 2 * layer + 1);
+      // Half-precision products are often summed in half precision: over thousands of positions that is too little.
+      const cachedKeys = g.cast(at(inputs.cache, 2 * layer), 'float32');
+      const cachedValues = g.cast(at(inputs.cache, 2 * layer + 1), 'float32');
       const rows = g.reshape(rotate(perHead(q, heads)), ['B', kvHeads, times(group), headDim]);
       const keys = rotate(perHead(k, kvHeads));
       const values = perHead(v, kvHeads);
@@ -113,7 +115,7 @@ export const cachedAttention = (
       const perToken = g.transpose(g.reshape(mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
       return g.reshape(perToken, ['B*T', heads * headDim]);
     },
-    present: () => g.concat(fresh, 1),
+    present: () => g.cast(g.concat(fresh, 1), at(inputs.cache, 0).dtype),
   };
 
   function times(count: number): string {

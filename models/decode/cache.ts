@@ -6,27 +6,35 @@
 // so it adds exact zeros and a row's bits don't depend on the capacity. The graph returns only new positions; they
 // are written here. Capacity grows in buckets, so that attention never runs over much more than the longest row.
 
+import type { Compute } from '../tensors.ts';
+
 /** Capacity is a multiple of this: few different shapes, and at most 63 masked positions beyond the longest row. */
 export const CAPACITY_BUCKET = 64;
 
 export const bucketOf = (length: number): number =>
   Math.ceil(length / CAPACITY_BUCKET) * CAPACITY_BUCKET;
 
+/** Numbers of float16 are held as their bits. */
+export type CacheData = Float32Array | Uint16Array;
+
 export interface CacheShape {
+  readonly dtype: Compute;
   readonly layers: number;
   readonly kvHeads: number;
   readonly headDim: number;
 }
 
+const arrayOf = { float32: Float32Array, float16: Uint16Array } as const;
+
 export const bytesPerToken = (shape: CacheShape): number =>
-  2 * shape.layers * shape.kvHeads * shape.headDim * Float32Array.BYTES_PER_ELEMENT;
+  2 * shape.layers * shape.kvHeads * shape.headDim * arrayOf[shape.dtype].BYTES_PER_ELEMENT;
 
 export class KeyValueCache {
   readonly shape: CacheShape;
   readonly places: number;
   #capacity: number;
   /** Key of layer 0, value of layer 0, key of layer 1 ... */
-  #arrays: Float32Array[];
+  #arrays: CacheData[];
 
   constructor(shape: CacheShape, places: number, length: number) {
     this.shape = shape;
@@ -40,7 +48,7 @@ export class KeyValueCache {
   }
 
   /** 2 * layers arrays; replaced when the capacity changes. */
-  get arrays(): readonly Float32Array[] {
+  get arrays(): readonly CacheData[] {
     return this.#arrays;
   }
 
@@ -61,7 +69,7 @@ export class KeyValueCache {
    * Writes new positions as the graph returns them, [batch, 2 * layers * kvHeads, T, headDim]: those of batch entry
    * `from` go to `place`, from position `start` on.
    */
-  write(present: Float32Array, T: number, from: number, place: number, start: number): void {
+  write(present: CacheData, T: number, from: number, place: number, start: number): void {
     const { kvHeads, headDim } = this.shape;
     const size = T * headDim;
     const arrays = this.#arrays.length;
@@ -94,10 +102,10 @@ export class KeyValueCache {
     });
   }
 
-  #allocate(capacity: number): Float32Array[] {
-    const { layers, kvHeads, headDim } = this.shape;
+  #allocate(capacity: number): CacheData[] {
+    const { layers, kvHeads, headDim, dtype } = this.shape;
     const size = this.places * kvHeads * capacity * headDim;
-    return Array.from({ length: 2 * layers }, () => new Float32Array(size));
+    return Array.from({ length: 2 * layers }, () => new arrayOf[dtype](size));
   }
 
   #recut(capacity: number): void {

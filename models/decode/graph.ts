@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../tensor/builder.ts';
 import type { Graph, Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Linears } from '../linear.ts';
-import type { ModelTensors } from '../tensors.ts';
+import type { Compute, ModelTensors } from '../tensors.ts';
 import { hiddenStates, logits } from '../transformer.ts';
 import { cachedAttention, cacheInputs } from './attention.ts';
 
@@ -18,6 +18,8 @@ export type Head = 'next' | 'logits' | 'scores';
 
 export interface DecodeGraphParts {
   readonly config: ModelConfig;
+  /** In half precision the cache is stored so too. */
+  readonly compute: Compute;
   readonly head: Head;
   /** Makes the weights' side of the graph. */
   readonly model: (g: GraphBuilder) => {
@@ -29,12 +31,13 @@ export interface DecodeGraphParts {
 /**
  * Inputs: `ids` int32 [B, T], `positions` int64 [B, T], `lengths` int64 [B, 1], `select` int32 [R] (indices into
  * B * T), the cache, `cos` and `sin` with rotary positions; for scores also `segments` int32 [B, T] and `picks`
- * int64 [S] (selected position * V + token). Outputs: `present` (attention.ts) and the head's.
+ * int64 [S] (selected position * V + token). Outputs: `present` (attention.ts) and the head's; in half precision also
+ * `sums` [R], of each position's logits, which are finite where no product overflowed.
  */
-export const decodeGraph = ({ config, head, model }: DecodeGraphParts): Graph => {
+export const decodeGraph = ({ config, head, compute, model }: DecodeGraphParts): Graph => {
   const g = new GraphBuilder();
   const ids = g.input('ids', 'int32', ['B', 'T']);
-  const inputs = cacheInputs(g, config, { segments: head === 'scores' });
+  const inputs = cacheInputs(g, config, { segments: head === 'scores', dtype: compute });
   const select = g.input('select', 'int32', ['R']);
   const attention = cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
   const parts = { config, attention, ...model(g) };
@@ -44,6 +47,7 @@ export const decodeGraph = ({ config, head, model }: DecodeGraphParts): Graph =>
   const scores = logits(parts, g.gather(flat, select));
   const next = g.cast(g.argMax(scores, -1), 'int32');
   g.output('next', next);
+  if (compute === 'float16') g.output('sums', g.reduceSum(scores, [-1]));
   if (head === 'logits') g.output('logits', scores);
   if (head === 'scores') g.output('scores', picked(g, scores));
   return g.build();

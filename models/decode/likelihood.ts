@@ -147,6 +147,8 @@ const ask = (
   const flat = picks.map(
     ({ position, token }) => (places.get(position) ?? 0) * config.vocabSize + token,
   );
+  // A chunk that nothing is asked of is asked for something: not every provider bears empty tensors.
+  if (flat.length === 0) flat.push(0);
   return { select: int32(rows, [rows.length]), picks: int64(flat, [flat.length]) };
 };
 

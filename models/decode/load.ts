@@ -3,11 +3,13 @@
 
 import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
+import type { Device } from '../../tensor/session.ts';
 import type { ModelConfig } from '../config.ts';
+import type { Activations } from '../digits.ts';
 import { hasExactKernel, storedLinears, type LinearOptions } from '../linear.ts';
 import { checkAdapter, fitAdapter, loraLinears, savedSubstitutes } from '../linear-lora.ts';
 import type { AdapterFiles } from '../peft-files.ts';
-import { ModelTensors } from '../tensors.ts';
+import { ModelTensors, type Compute } from '../tensors.ts';
 import type { WeightSource } from '../weights.ts';
 import type { Head } from './graph.ts';
 import { createRunner, type Runner } from './runner.ts';
@@ -17,10 +19,14 @@ export interface DecoderOptions {
   readonly weights: WeightSource;
   readonly adapter: AdapterFiles | null;
   readonly head: Head;
-  readonly activations: LinearOptions['activations'];
-  /** Longest row, in tokens. */
+  readonly activations: Activations;
+  /** Positions at most. */
   readonly maxLength: number;
+  /** Tokens of the longest row there is, answers included; maxLength unless said. */
+  readonly longest?: number;
   readonly threads: number;
+  readonly device?: Device;
+  readonly compute?: Compute;
 }
 
 /**
@@ -40,7 +46,10 @@ const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 |
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
   const { config, weights, adapter, head, maxLength, threads } = options;
-  const linearOptions = { activations: options.activations };
+  const { device = 'cpu', compute = 'float32', longest = maxLength } = options;
+  // Integer products are for float32 on the CPU; elsewhere kernels round nothing.
+  const integers = device === 'cpu' && compute === 'float32';
+  const linearOptions = { activations: integers ? options.activations : 'plain' } as const;
   const fitted = adapter === null ? null : fitAdapter(adapter.config, config, weights);
   if (adapter !== null && fitted !== null) checkAdapter(fitted, adapter.tensors);
   const arrays = [...(adapter?.tensors.values() ?? [])];
@@ -48,15 +57,19 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     config,
     head,
     maxLength,
-    leastRows: leastRowsOf(weights, linearOptions),
+    longest,
+    // Where no kernel keeps a row's bits, a second row is no help.
+    leastRows: device === 'cpu' ? leastRowsOf(weights, linearOptions) : 1,
     threads,
+    device,
+    compute,
     initializers: Object.fromEntries(arrays.map(({ name, data }) => [name, data])),
     model: (g: GraphBuilder) => {
       const values = new Map<string, Value>(
         arrays.map(({ name, shape }) => [name, g.initializer(name, 'float32', shape)]),
       );
       const substitutes = fitted === null ? undefined : savedSubstitutes(fitted, values);
-      const tensors = new ModelTensors(g, weights, substitutes);
+      const tensors = new ModelTensors(g, weights, substitutes, compute);
       const stored = storedLinears(tensors, linearOptions);
       const linears = fitted === null ? stored : loraLinears(stored, tensors, fitted, values);
       return { tensors, linears };

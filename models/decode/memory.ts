@@ -3,7 +3,7 @@
 import { loadedBytes, type WeightMode } from '../checkpoint/layout.ts';
 import type { StoredTensors } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
-import { bytesPerToken } from './cache.ts';
+import { bytesPerToken, type CacheShape } from './cache.ts';
 import { CHUNK } from './prefill.ts';
 
 export interface DecodingRun {
@@ -28,7 +28,8 @@ export const estimateDecodingMemory = (
   return FIXED_BYTES + weights + 2 * length * bytesPerToken(cacheShapeOf(config)) + activations;
 };
 
-const cacheShapeOf = ({ layers, attention: { kvHeads, headDim } }: ModelConfig) => ({
+const cacheShapeOf = ({ layers, attention: { kvHeads, headDim } }: ModelConfig): CacheShape => ({
+  dtype: 'float32',
   layers,
   kvHeads,
   headDim,

@@ -34,7 +34,9 @@ export class ChunkedCache {
 
   constructor(runner: Runner) {
     this.#runner = runner;
-    this.cache = new KeyValueCache(runner.cacheShape, 1, CHUNK);
+    // Where bits depend on the capacity it is the same for every row, whatever was read before.
+    const capacity = runner.batchInvariant ? CHUNK : Math.max(CHUNK, runner.longest);
+    this.cache = new KeyValueCache(runner.cacheShape, 1, capacity);
     this.#feeds = cacheFeeds(this.cache);
   }
 

@@ -2,19 +2,27 @@
 // batch; what the batch means (a prompt, a step of many rows, choices after a prefix) is its caller's business.
 
 import type { Graph } from '../../tensor/graph.ts';
-import { createSession, type Device, type Feed, type Session } from '../../tensor/session.ts';
+import {
+  createSession,
+  SessionError,
+  type Device,
+  type Feed,
+  type Session,
+} from '../../tensor/session.ts';
 import type { TensorData } from '../../tensor/dtype.ts';
 import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
 import { cacheNames } from './attention.ts';
-import type { CacheShape, KeyValueCache } from './cache.ts';
+import { KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
 import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
 
 export interface RunnerOptions extends DecodeGraphParts {
   /** Positions at most; longer rows are refused by their owners. */
   readonly maxLength: number;
+  /** Tokens of the longest row there is, answers included. */
+  readonly longest: number;
   readonly threads: number;
-  readonly device?: Device;
+  readonly device: Device;
   /** Typed arrays of the graph's in-memory initialisers (adapters). */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** See Runner. */
@@ -39,7 +47,7 @@ export interface Batch {
 
 export interface BatchResult {
   /** [batch, 2 * layers * kvHeads, T, headDim]; empty unless asked for. */
-  readonly present: Float32Array;
+  readonly present: CacheData;
   /** [R] */
   readonly next: Int32Array;
   /** [R, vocabSize]; empty unless asked for. */
@@ -54,8 +62,14 @@ export interface Runner {
   readonly config: ModelConfig;
   readonly head: Head;
   readonly maxLength: number;
+  readonly longest: number;
   /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. */
   readonly leastRows: 1 | 2;
+  /**
+   * Whether a row has the same bits in every batch and over any capacity of the cache. If not, whoever runs it makes
+   * batches and capacities by the whole input, so that what is done again after an interruption is the same.
+   */
+  readonly batchInvariant: boolean;
   readonly cacheShape: CacheShape;
   run(batch: Batch, outputs: readonly Output[]): Promise<BatchResult>;
   release(): Promise<void>;
@@ -64,7 +78,7 @@ export interface Runner {
 export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const graph: Graph = decodeGraph(options);
   const session: Session = await createSession(graph, {
-    device: options.device ?? 'cpu',
+    device: options.device,
     threads: options.threads,
     // Only casts of 16-bit weights (and norms of adapted ones) have constants alone as inputs here.
     foldConstants: true,
@@ -76,11 +90,12 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
-  const { config, head, maxLength, leastRows } = options;
+  const { config, head, maxLength, longest, leastRows, compute, device } = options;
   const { kvHeads, headDim } = config.attention;
   const names = cacheNames(config.layers);
-  const nothing: Feed = { data: EMPTY, shape: [1, kvHeads, 0, headDim] };
-  const empty = names.map(() => nothing);
+  const cacheShape: CacheShape = { dtype: compute, layers: config.layers, kvHeads, headDim };
+  // Tensors without elements crash the WebGPU provider (1.30): there an empty cache is one of masked positions.
+  const empty = cacheFeeds(new KeyValueCache(cacheShape, 1, device === 'cpu' ? 0 : 1));
   const fixed: Record<string, Feed> = {};
   if (config.positions.kind === 'rope') {
     const { rows, cos, sin } = ropeTables(config.positions.rope, maxLength);
@@ -92,8 +107,10 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     config,
     head,
     maxLength,
+    longest,
     leastRows,
-    cacheShape: { layers: config.layers, kvHeads, headDim },
+    batchInvariant: device === 'cpu',
+    cacheShape,
     run: async (batch, outputs) => {
       const feeds: Record<string, Feed> = {
         ...fixed,
@@ -109,11 +126,13 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
         const feed = cache[index];
         if (feed !== undefined) feeds[name] = feed;
       });
-      const results = await session.run(feeds, { fetches: outputs });
-      const floats = (name: Output): Float32Array =>
+      const fetches = compute === 'float16' ? [...outputs, 'sums'] : outputs;
+      const results = await session.run(feeds, { fetches });
+      const floats = (name: Output | 'sums'): Float32Array =>
         (results[name]?.data as Float32Array | undefined) ?? EMPTY;
+      if (!floats('sums').every(Number.isFinite)) throw tooLarge();
       return {
-        present: floats('present'),
+        present: (results['present']?.data as CacheData | undefined) ?? EMPTY,
         next: (results['next']?.data as Int32Array | undefined) ?? new Int32Array(0),
         logits: floats('logits'),
         scores: floats('scores'),
@@ -122,6 +141,9 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     release: () => session.release(),
   };
 };
+
+const tooLarge = (): SessionError =>
+  new SessionError('overflow', 'half precision is too narrow for numbers within this model');
 
 /** The cache as feeds; made again when its arrays are replaced. */
 export const cacheFeeds = (cache: KeyValueCache): readonly Feed[] => {

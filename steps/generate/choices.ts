@@ -15,12 +15,11 @@ interface Question {
 
 export const scoreChoices = async (work: Work): Promise<void> => {
   const { context, journal, rows } = work;
-  const questions = rows.flatMap((row, index) =>
-    journal.rows.has(index) ? [] : [{ index, row, pairs: pairsOf(work, row) }],
-  );
+  const all = rows.map((row, index) => ({ index, row, pairs: pairsOf(work, row) }));
+  const questions = all.filter(({ index }) => !journal.rows.has(index));
   if (questions.length === 0) return;
   const sorted = inTokenOrder(questions, ({ pairs }) => pairs[0]?.context ?? []);
-  const runner = await work.open('scores', longestOf(questions));
+  const runner = await work.open('scores', longestOf(all));
   const progress = meter(work, rows.length, 'tokens/s read');
   const reader = new LikelihoodReader(runner);
   let tokens = 0;

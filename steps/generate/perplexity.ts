@@ -9,11 +9,10 @@ import { inTokenOrder, meter, type Work } from './work.ts';
 
 export const scoreTexts = async (work: Work, stride: number): Promise<void> => {
   const { context, journal, rows, maxLength } = work;
-  const texts = rows.flatMap((row, index) =>
-    journal.rows.has(index) ? [] : [{ index, row, ...tokensOf(work, row) }],
-  );
+  const all = rows.map((row, index) => ({ index, row, ...tokensOf(work, row) }));
+  const texts = all.filter(({ index }) => !journal.rows.has(index));
   if (texts.length === 0) return;
-  const longest = Math.min(maxLength, Math.max(...texts.map(({ tokens }) => tokens.length)));
+  const longest = Math.min(maxLength, Math.max(...all.map(({ tokens }) => tokens.length)));
   const runner = await work.open('scores', longest);
   const progress = meter(work, rows.length, 'tokens/s read');
   const reader = new LikelihoodReader(runner);

@@ -22,6 +22,7 @@ import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
 import { scoreChoices } from './choices.ts';
 import { openJournal } from './journal.ts';
 import { scoreTexts } from './perplexity.ts';
+import { placeOf, weightMode } from './place.ts';
 import { promptEncoder } from './prompts.ts';
 import { headline } from './headline.ts';
 import { describeDecoding, settingsOf, type Settings } from './settings.ts';
@@ -39,7 +40,6 @@ export const run = async (context: StepContext): Promise<void> => {
 
 const generate = async (context: StepContext): Promise<void> => {
   const settings = settingsOf(context);
-  requireDevice(settings);
   const prompts = context.input('prompts');
   const format = readDocument<FormatDocument>(prompts, 'format.json');
   const adapterInput = context.optionalInput('adapter');
@@ -47,11 +47,11 @@ const generate = async (context: StepContext): Promise<void> => {
   const rows = await readRows<PromptRow>(prompts);
   const model = openModel(context.input('model'));
   const { config, document } = model;
+  const place = await placeOf(settings, document.dtype);
   const tokenizer = await model.tokenizer();
   const maxLength = Math.min(settings.maxLength ?? Infinity, config.maxPositions);
   const stride = Math.min(settings.stride ?? Math.max(1, Math.floor(maxLength / 2)), maxLength);
-  const activations =
-    settings.activations === 'auto' ? quantizedFor(document) : settings.activations;
+  const activations = activationsOf(settings, document);
   const endTokens = tokenizer?.eosTokenIds ?? idsOf(document.config['eos_token_id']);
   const journal = openJournal(context.checkpoint.journal);
   if (journal.rows.size > 0) context.log(`${journal.rows.size} rows are done already`);
@@ -64,7 +64,7 @@ const generate = async (context: StepContext): Promise<void> => {
     maxLength,
     journal,
     open: (head, length) => {
-      const mode = document.dtype === 'float32' ? 'float32' : 'stored';
+      const mode = weightMode(document.dtype, place);
       requireFits(
         estimateDecodingMemory(config, model.tensors(), { mode, length }),
         'generate with this model',
@@ -85,7 +85,9 @@ const generate = async (context: StepContext): Promise<void> => {
         head,
         activations,
         maxLength: grows ? Math.min(length, maxLength) : maxLength,
+        longest: Math.min(length, maxLength),
         threads: threadsFor(config, context.threads),
+        ...place,
       });
     },
   };
@@ -104,20 +106,25 @@ const generate = async (context: StepContext): Promise<void> => {
     decoding: describeDecoding(settings, {
       maxLength,
       activations,
+      compute: place.compute,
       stride,
       seed: context.seed,
       endTokens,
     }),
-    batch_invariant: true,
+    batch_invariant: place.device === 'cpu',
     count: done.length,
   };
   writeDocument(output, 'predictions.json', predictions);
   context.report({ kind: 'headline', text: headline(settings.mode, done) });
 };
 
-/** What the step quantize was told that its model is meant for. */
-const quantizedFor = ({ quantization }: ModelRecord): Activations => {
-  const asked = quantization?.['activations'];
+/** auto: what the step quantize was told that its model is meant for. On a GPU products are exact. */
+const activationsOf = (
+  { activations, device }: Settings,
+  { quantization }: ModelRecord,
+): Activations => {
+  if (activations !== 'auto') return activations;
+  const asked = device === 'cpu' ? quantization?.['activations'] : 'float';
   return asked === 'int8' || asked === 'int16' ? asked : 'float';
 };
 
@@ -140,15 +147,6 @@ const inMode = async (work: Work, stride: number): Promise<void> => {
 
 const inOrder = (rows: ReadonlyMap<number, PredictionRow>): readonly PredictionRow[] =>
   [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
-
-const requireDevice = ({ device }: Settings): void => {
-  if (device === 'auto' || device === 'cpu') return;
-  throw new StepError(
-    'E576',
-    `generate can't use the device ${device} yet`,
-    'set device: cpu (or leave it out)',
-  );
-};
 
 /** An adapter taught in one template and asked in another gives answers that say nothing about it. */
 const openAdapter = (

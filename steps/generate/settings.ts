@@ -2,6 +2,9 @@
 
 import type { StepContext } from '../../engine/step.ts';
 import type { Activations } from '../../models/digits.ts';
+import type { Compute } from '../../models/tensors.ts';
+import type { Device } from '../../tensor/session.ts';
+import { resolveDevice } from './device-parameters.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 
 export interface TextSettings {
@@ -27,7 +30,9 @@ export interface Settings {
   readonly stride: number | null;
   readonly activations: 'auto' | Activations;
   readonly batchTokens: number | null;
-  readonly device: string;
+  readonly device: Device;
+  /** Null: half precision where the device has it. */
+  readonly compute: Compute | null;
   readonly allowTemplateMismatch: boolean;
 }
 
@@ -56,7 +61,8 @@ export const settingsOf = ({ params }: StepContext): Settings => {
     stride: optional('stride'),
     activations: params['activations'] as Settings['activations'],
     batchTokens: optional('batch_tokens'),
-    device: typeof params['device'] === 'string' ? params['device'] : 'auto',
+    device: resolveDevice(params),
+    compute: (params['compute'] as Compute | undefined) ?? null,
     allowTemplateMismatch: params['allow_template_mismatch'] === true,
   };
 };
@@ -67,6 +73,7 @@ export const describeDecoding = (
   effective: {
     readonly maxLength: number;
     readonly activations: Activations;
+    readonly compute: Compute;
     readonly stride: number;
     readonly seed: number;
     readonly endTokens: readonly number[];
@@ -74,7 +81,12 @@ export const describeDecoding = (
 ): JsonObject => {
   const { mode, text } = settings;
   const { activations, maxLength, stride } = effective;
-  const common = { activations, max_length: maxLength };
+  const common = {
+    activations,
+    // On the CPU it can't be anything else.
+    ...(settings.device === 'cpu' ? {} : { compute: effective.compute }),
+    max_length: maxLength,
+  };
   if (mode === 'choices') return common;
   if (mode === 'perplexity') return { ...common, stride };
   const sampled = text.temperature > 0;

@@ -2,6 +2,7 @@
 
 import { defineStep } from '../../engine/step.ts';
 import type { JsonObject } from '../../schemas/json.ts';
+import { deviceParameters, deviceProblems, resolveDevice } from './device-parameters.ts';
 import { openaiParameters, openaiProblems } from './openai-parameters.ts';
 
 const samples = (params: JsonObject): boolean =>
@@ -131,12 +132,7 @@ export const generate = defineStep({
           'Tokens of all rows in work at once; bounds memory. Default: by the size of the model.',
         'x-mesa-effect': 'none',
       },
-      device: {
-        type: 'string',
-        enum: ['auto', 'cpu', 'webgpu', 'cuda', 'coreml'],
-        default: 'auto',
-        description: 'Where to compute.',
-      },
+      ...deviceParameters,
       allow_template_mismatch: {
         type: 'boolean',
         default: false,
@@ -156,14 +152,11 @@ export const generate = defineStep({
   usesSeed: samples,
   // What a server answers is an observation: it stands until it is made anew by force.
   deterministic: (params) => params['backend'] !== 'openai',
-  device: (params) => {
-    if (params['backend'] === 'openai') return null;
-    const { device = 'cpu' } = params;
-    return device === 'auto' ? 'cpu' : (device as string);
-  },
+  device: (params) => (params['backend'] === 'openai' ? null : resolveDevice(params)),
   check: (params, inputs) => {
     const problems: { pointer: string; message: string; hint?: string }[] = [
       ...openaiProblems(params, inputs ?? null),
+      ...deviceProblems(params),
     ];
     if ((params['mode'] ?? 'text') === 'text') {
       if (Number(params['min_new_tokens'] ?? 0) > Number(params['max_new_tokens'] ?? 256)) {

@@ -9,6 +9,7 @@ import type { Runner } from '../../models/decode/runner.ts';
 import { findStop, stopWatch } from '../../models/decode/stop.ts';
 import { generateText, type TextRequest, type TextResult } from '../../models/decode/text.ts';
 import { keptFields } from './prompts.ts';
+import { generateGroups, groupsOf } from './text-groups.ts';
 import { meter, type Work } from './work.ts';
 
 interface Request extends TextRequest {
@@ -18,10 +19,11 @@ interface Request extends TextRequest {
 }
 
 export const answerAll = async (work: Work): Promise<void> => {
-  const { context, settings, endTokens } = work;
+  const { context, settings, endTokens, journal } = work;
   const { stop, sequences } = settings.text;
   const decoding: Decoding = { ...settings.text, endTokens };
-  const requests = openRequests(work);
+  const all = allRequests(work);
+  const requests = all.filter(({ index }) => !journal.rows.has(index));
   if (requests.length === 0) return;
   const tokenizer = work.encoder.tokenizer;
   if (stop.length > 0 && tokenizer === null) {
@@ -30,10 +32,13 @@ export const answerAll = async (work: Work): Promise<void> => {
   const detokenize = (ids: readonly number[]): string =>
     tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? '';
   const stopped = stopWatch(stop, detokenize);
-  const longest = Math.max(...requests.map(({ prompt }) => prompt.length)) + decoding.maxNewTokens;
+  const longest = Math.max(...all.map(({ prompt }) => prompt.length)) + decoding.maxNewTokens;
   const head = settings.text.beams === 1 && isArgmax(decoding) ? 'next' : 'logits';
   const runner = await work.open(head, longest);
   const meterOf = meter(work, work.rows.length * sequences, 'tokens/s generated');
+  const tell = (generated: number): void => {
+    meterOf.tokens(generated);
+  };
   const finish = (request: Request | undefined, result: TextResult): void => {
     if (request === undefined) return;
     const text = textOf(result, stop, detokenize);
@@ -45,15 +50,16 @@ export const answerAll = async (work: Work): Promise<void> => {
       await searchAll(new BeamSearch(runner, options), requests, finish);
       return;
     }
+    const places = placesFor(runner, longest, settings.batchTokens);
+    const options = { decoding, seed: context.seed, places, stopped, signal: context.signal };
+    if (!runner.batchInvariant) {
+      const counted = { ...options, onTokens: tell };
+      await generateGroups(runner, groupsOf(all, places, journal.rows), counted, finish);
+      return;
+    }
     await generateText(runner, requests, {
-      decoding,
-      seed: context.seed,
-      places: placesFor(runner, longest, settings.batchTokens),
-      stopped,
-      signal: context.signal,
-      onStep: (generated) => {
-        meterOf.tokens(generated);
-      },
+      ...options,
+      onStep: tell,
       onFinished: (at, result) => {
         finish(requests[at], result);
       },
@@ -79,9 +85,9 @@ const searchAll = async (
   }
 };
 
-/** What isn't in the journal, longest prompts first: memory is then known at once, and the batch only shrinks. */
-const openRequests = (work: Work): readonly Request[] => {
-  const { settings, journal, rows, encoder, maxLength } = work;
+/** Longest prompts first: memory is then known at once, and the batch only shrinks. */
+const allRequests = (work: Work): readonly Request[] => {
+  const { settings, rows, encoder, maxLength } = work;
   const { sequences, maxNewTokens } = settings.text;
   const room = maxLength - maxNewTokens;
   if (room < 1) {
@@ -93,14 +99,10 @@ const openRequests = (work: Work): readonly Request[] => {
   }
   let truncated = 0;
   const requests = rows.flatMap((row, place) => {
-    const missing = Array.from({ length: sequences }, (_, sequence) => sequence).filter(
-      (sequence) => !journal.rows.has(place * sequences + sequence),
-    );
-    if (missing.length === 0) return [];
     const whole = encoded(work, row);
     if (whole.length > room) truncated += 1;
     const prompt = whole.slice(-room);
-    return missing.map((sequence) => ({
+    return Array.from({ length: sequences }, (_, sequence) => ({
       index: place * sequences + sequence,
       id: row.id,
       sequence,

@@ -17,7 +17,7 @@ export interface Work {
   /** Tokens the model sees at most. */
   readonly maxLength: number;
   readonly journal: Journal;
-  /** `length`: the longest row, in tokens. */
+  /** `length`: the longest of all rows, in tokens, whatever the journal holds. */
   open(head: Head, length: number): Promise<Runner>;
 }
 

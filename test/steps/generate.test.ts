@@ -220,10 +220,6 @@ describe('generate', { skip: skipUnlessShared(folder) }, () => {
       run({ max_new_tokens: 64 }),
       (error) => error instanceof StepError && error.code === 'E573',
     );
-    await assert.rejects(
-      run({ device: 'webgpu' }),
-      (error) => error instanceof StepError && error.code === 'E576',
-    );
   });
 
   test('perplexity of a long text goes through windows', async () => {

@@ -4,10 +4,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { KeyValueCache } from '../../../models/decode/cache.ts';
 import { loadRunner } from '../../../models/decode/load.ts';
-import { ChunkedCache } from '../../../models/decode/prefill.ts';
-import { cacheFeeds, int32, int64, type Runner } from '../../../models/decode/runner.ts';
 import {
   adapterPaths,
   readAdapter,
@@ -16,50 +13,10 @@ import {
 } from '../../../models/peft-files.ts';
 import { readSharedJson, sharedPath, skipUnlessShared } from '../../shared.ts';
 import { relativeDifference, type GoldenModel } from '../golden-model.ts';
+import { cachedLogits } from './cached-logits.ts';
 import { openTiny } from './tiny-models.ts';
 
 const tolerance = 1e-4;
-
-/** Logits [length, vocabSize]: the first `prompt` tokens in one run, the others one by one. */
-const cachedLogits = async (
-  runner: Runner,
-  sequence: readonly number[],
-  prompt: number,
-): Promise<Float32Array> => {
-  const width = runner.config.vocabSize;
-  const logits = new Float32Array(sequence.length * width);
-  const chunks = new ChunkedCache(runner);
-  await chunks.read(sequence.slice(0, prompt), 0, {
-    outputs: ['present', 'logits'],
-    ask: (_start, length) => ({
-      select: int32(
-        Array.from({ length }, (_, at) => at),
-        [length],
-      ),
-    }),
-    take: (result, start) => {
-      logits.set(result.logits, start * width);
-    },
-  });
-  const cache = new KeyValueCache(runner.cacheShape, 2, sequence.length);
-  cache.copyFrom(chunks.cache, 0, 1, prompt);
-  for (let position = prompt; position < sequence.length; position += 1) {
-    const positions = int64([0, position], [2, 1]);
-    const result = await runner.run(
-      {
-        ids: int32([0, sequence[position] ?? 0], [2, 1]),
-        positions,
-        lengths: positions,
-        select: int32([1], [1]),
-        cache: cacheFeeds(cache),
-      },
-      ['present', 'logits'],
-    );
-    logits.set(result.logits, position * width);
-    cache.write(result.present, 1, 1, 1, position);
-  }
-  return logits;
-};
 
 const compare = async (
   { config, weights }: GoldenModel,

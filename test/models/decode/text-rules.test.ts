@@ -127,7 +127,7 @@ test('windows score every token once, with as much context as fits', () => {
 });
 
 test('a cache keeps its rows when it grows and when rows move', () => {
-  const shape = { layers: 2, kvHeads: 3, headDim: 2 };
+  const shape = { dtype: 'float32', layers: 2, kvHeads: 3, headDim: 2 } as const;
   const cache = new KeyValueCache(shape, 2, 1);
   const valueOf = (
     array: number,

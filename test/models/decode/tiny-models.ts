@@ -13,7 +13,10 @@ import { modelConfig } from '../../../models/config.ts';
 import type { Activations } from '../../../models/digits.ts';
 import type { Head } from '../../../models/decode/graph.ts';
 import { loadRunner } from '../../../models/decode/load.ts';
-import type { Runner } from '../../../models/decode/runner.ts';
+import { createRunner, type Runner } from '../../../models/decode/runner.ts';
+import { storedLinears, type Linears } from '../../../models/linear.ts';
+import { ModelTensors } from '../../../models/tensors.ts';
+import { SessionError, type Device } from '../../../tensor/session.ts';
 import { sharedPath } from '../../shared.ts';
 import { openGolden, type GoldenModel } from '../golden-model.ts';
 
@@ -35,6 +38,35 @@ export const openTiny = (path: string, mode: WeightMode = 'packed'): GoldenModel
   const weights = openWeights({ tensors, aliases: new Map(), digests: [digest] }, mode, derived);
   return { config: modelConfig(json), weights };
 };
+
+/** In half precision, every input of a linear layer times `factor`. */
+export const scaledRunner = (
+  { config, weights }: GoldenModel,
+  factor: number,
+  device: Device,
+): Promise<Runner> =>
+  createRunner({
+    config,
+    head: 'logits',
+    compute: 'float16',
+    device,
+    maxLength: 8,
+    longest: 8,
+    threads: 1,
+    leastRows: 1,
+    model: (g) => {
+      const tensors = new ModelTensors(g, weights, new Map(), 'float16');
+      const stored = storedLinears(tensors, { activations: 'plain' });
+      const linears: Linears = {
+        apply: (name, x) => stored.apply(name, g.mul(x, factor)),
+        applyAll: (names, x) => stored.applyAll(names, g.mul(x, factor)),
+      };
+      return { tensors, linears };
+    },
+  });
+
+export const isOverflow = (error: unknown): boolean =>
+  error instanceof SessionError && error.code === 'overflow';
 
 export const tinyRunner = (
   { config, weights }: GoldenModel,
