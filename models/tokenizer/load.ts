@@ -3,6 +3,7 @@
 import { CheckpointError } from '../checkpoint/error.ts';
 import { readWholeFile } from '../checkpoint/file.ts';
 import { isRecord, readJsonObject, type JsonRecord } from '../checkpoint/json.ts';
+import { isTiktoken, tiktokenJson } from './tiktoken.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Files that a tokenizer may consist of, as they lie in a Hugging Face folder (or fairseq's, for BioGPT). */
@@ -26,18 +27,26 @@ export interface TokenizerFiles {
   readonly modelType: string;
   /** The model's own end tokens (config.json's eos_token_id). */
   readonly modelEos: unknown;
+  /** config.json's vocab_size, for tokenizers whose special tokens only it tells. */
+  readonly modelVocabSize?: unknown;
   /** What stands in model.json: overrides what the files say. */
   readonly chatTemplate: string | null;
 }
 
-/** Which files decide: the first of these that is there. */
-export type TokenizerSource = 'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece';
+/** Which files decide: the first of these that is there. Two kinds share the name tokenizer.model. */
+export type TokenizerSource =
+  'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece' | 'tiktoken';
 
-export const tokenizerSource = (has: (name: string) => boolean): TokenizerSource | null => {
+export const tokenizerSource = (
+  file: (name: string) => string | undefined,
+): TokenizerSource | null => {
+  const has = (name: string): boolean => file(name) !== undefined;
   if (has('tokenizer.json')) return 'tokenizer.json';
   if (has('vocab.json') && has('merges.txt')) return 'vocab+merges';
   if (has('dict.txt') && has('bpecodes')) return 'fairseq';
-  return has('tokenizer.model') ? 'sentencepiece' : null;
+  const path = file('tokenizer.model');
+  if (path === undefined) return null;
+  return isTiktoken(path) ? 'tiktoken' : 'sentencepiece';
 };
 
 export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> => {
@@ -55,7 +64,7 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
     ...idsOf(files.modelEos),
   ];
   const config = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
-  const source = tokenizerSource((name) => files.file(name) !== undefined);
+  const source = tokenizerSource((name) => files.file(name));
   const isBioGpt = files.modelType === 'biogpt' || config['tokenizer_class'] === 'BioGptTokenizer';
   switch (source) {
     case 'tokenizer.json': {
@@ -93,6 +102,17 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
         eosTokenIds,
         chatTemplate,
       });
+    }
+    case 'tiktoken': {
+      const { hfTokenizer } = await import('./hf-tokenizer.ts');
+      const parts = tiktokenJson({
+        path: path('tokenizer.model'),
+        bytes: readWholeFile(path('tokenizer.model')),
+        config,
+        modelType: files.modelType,
+        vocabSize: files.modelVocabSize,
+      });
+      return hfTokenizer({ ...parts, eosTokenIds, chatTemplate });
     }
     case null:
       throw new Error('a tokenizer without files');
