@@ -2,7 +2,7 @@
 
 import { CheckpointError } from '../checkpoint/error.ts';
 import { readWholeFile } from '../checkpoint/file.ts';
-import { isRecord, readJsonObject, type JsonRecord } from '../checkpoint/json.ts';
+import { isRecord, readJsonObject, shown, type JsonRecord } from '../checkpoint/json.ts';
 import { isTiktoken, tiktokenJson } from './tiktoken.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -69,7 +69,9 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
   switch (source) {
     case 'tokenizer.json': {
       const { hfTokenizer } = await import('./hf-tokenizer.ts');
-      return hfTokenizer({ json: json('tokenizer.json'), config, eosTokenIds, chatTemplate });
+      const parts = { json: json('tokenizer.json'), config, eosTokenIds, chatTemplate };
+      checkModel(path('tokenizer.json'), parts.json['model']);
+      return readable(path('tokenizer.json'), () => hfTokenizer(parts));
     }
     case 'vocab+merges': {
       const vocab = vocabulary(path('vocab.json'), json('vocab.json'));
@@ -81,12 +83,10 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
       const { hfTokenizer } = await import('./hf-tokenizer.ts');
       const added = vocabulary('added_tokens.json', json('added_tokens.json'));
       const full = withDefaultTokens(config, vocab);
-      return hfTokenizer({
-        json: byteLevelJson(vocab, text('merges.txt'), full, added),
-        config: full,
-        eosTokenIds,
-        chatTemplate,
-      });
+      const made = byteLevelJson(vocab, text('merges.txt'), full, added);
+      return readable(path('vocab.json'), () =>
+        hfTokenizer({ json: made, config: full, eosTokenIds, chatTemplate }),
+      );
     }
     case 'fairseq': {
       const { bioGptTokenizer, vocabOfFairseq } = await import('./biogpt.ts');
@@ -119,13 +119,40 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
   }
 };
 
+/** Of a kind that it doesn't know the library makes one by guessing. */
+const modelKinds = ['BPE', 'WordPiece', 'Unigram', 'WordLevel'];
+
+const checkModel = (path: string, model: unknown): void => {
+  const { type, vocab } = isRecord(model) ? model : {};
+  // The first version of the format had no type.
+  if (type !== undefined && !(typeof type === 'string' && modelKinds.includes(type)))
+    throw new CheckpointError(path, `has a model of the unknown type ${shown(type)}`, {
+      hint: `known are ${modelKinds.join(', ')}`,
+    });
+  if (isRecord(vocab)) vocabulary(path, vocab);
+  else if (!Array.isArray(vocab)) throw new CheckpointError(path, 'has no vocabulary');
+};
+
+/** The library checks little: what it stumbles over when it is made, or over a first text, is the file's fault. */
+const readable = (path: string, make: () => Tokenizer): Tokenizer => {
+  try {
+    const tokenizer = make();
+    tokenizer.decode(tokenizer.encode('a b'));
+    return tokenizer;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError(path, `is no tokenizer that can be read (${reason})`);
+  }
+};
+
 const idsOf = (value: unknown): readonly number[] =>
   (Array.isArray(value) ? value : [value]).filter((id): id is number => Number.isInteger(id));
 
 const vocabulary = (path: string, json: JsonRecord): ReadonlyMap<string, number> => {
   const vocab = new Map<string, number>();
   for (const [token, id] of Object.entries(json)) {
-    if (!Number.isSafeInteger(id) || Number(id) < 0)
+    // Tables are made as long as the largest id; no vocabulary has more than some hundred thousand.
+    if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) >= 2 ** 24)
       throw new CheckpointError(path, `gives the token ${JSON.stringify(token)} no usable id`);
     vocab.set(token, Number(id));
   }
