@@ -95,13 +95,12 @@ const fetchOne = async (
   return downloadFile(connection, wanted, { signal, onBytes });
 };
 
-/** `sleep` is replaced in tests only. */
+/** `replaced` in tests only. */
 export const openHub = (
   env: Readonly<Record<string, string | undefined>>,
-  sleep?: Connection['sleep'],
+  replaced: Partial<Pick<Connection, 'sleep' | 'jitter'>> = {},
 ): Hub => {
-  const made = connect(hubSettings(env));
-  const connection = sleep === undefined ? made : { ...made, sleep };
+  const connection = { ...connect(hubSettings(env)), ...replaced };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   return {
     settings: connection.settings,

@@ -1,6 +1,7 @@
 // One request to the hub: follows redirects itself, so that the token never leaves the hub's own host, tries again what
 // may pass, and tells what can't. It knows no repository's files and no cache.
 
+import { randomInt } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { HubError, Transient } from './error.ts';
 import { proxyHint, useProxies } from './proxy.ts';
@@ -11,6 +12,8 @@ export interface Connection {
   readonly settings: HubSettings;
   /** Waits before a request is tried again. */
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+  /** From 0 to 1: how much of a wait's random half is waited. Of the many who were refused at once, each another. */
+  readonly jitter: () => number;
 }
 
 /** What a request is about, for the words of its errors. */
@@ -40,6 +43,7 @@ const MAX_UNREACHABLE = 3;
 /** How long a connection may be silent. */
 const SILENCE_MS = 30_000;
 const LONGEST_WAIT_MS = 120_000;
+const FIRST_WAIT_MS = 500;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
@@ -50,6 +54,8 @@ export const connect = (settings: HubSettings): Connection => {
     sleep: async (ms, signal) => {
       await wait(ms, undefined, signal === undefined ? {} : { signal });
     },
+    // No generator with a seed: machines of a cluster that run the same file must differ, and nothing is made from it.
+    jitter: () => randomInt(2 ** 32) / 2 ** 32,
   };
 };
 
@@ -70,7 +76,8 @@ export const withRetries = async <T>(
       if (!(error instanceof Transient)) throw error;
       failures = progress() > reached ? 1 : failures + 1;
       reached = progress();
-      const waitMs = error.waitMs ?? 500 * 2 ** (failures - 1);
+      const asked = error.waitMs ?? 0;
+      const waitMs = asked > 0 ? asked : backoffMs(failures, connection.jitter());
       const most =
         error.error.kind === 'unreachable' && reached === 0 ? MAX_UNREACHABLE : MAX_ATTEMPTS;
       if (failures >= most || waitMs > LONGEST_WAIT_MS) throw error.error;
@@ -79,11 +86,17 @@ export const withRetries = async <T>(
   }
 };
 
+/** Twice as long after each failure; half of it fixed, half of it by chance. */
+export const backoffMs = (failures: number, jitter: number): number => {
+  const full = FIRST_WAIT_MS * 2 ** (failures - 1);
+  return full / 2 + (full / 2) * jitter;
+};
+
 /** `Retry-After` in seconds or as a date (counted from the answer's own date), or the hub's `RateLimit: "api";r=0;t=55`. */
 export const retryAfterMs = (headers: Headers): number | null => {
   const after = headers.get('retry-after');
   if (after !== null) {
-    if (/^\d+$/u.test(after.trim())) return Number(after) * 1000;
+    if (/^\d+(?:\.\d+)?$/u.test(after.trim())) return Number(after) * 1000;
     const at = Date.parse(after) - Date.parse(headers.get('date') ?? '');
     if (Number.isFinite(at)) return Math.max(0, at);
   }

@@ -8,7 +8,15 @@ import { OpenFiles } from './checkpoint/file.ts';
 import { readJsonObject } from './checkpoint/json.ts';
 import { readTensor } from './checkpoint/stored.ts';
 import { readTorchFile } from './checkpoint/torch.ts';
-import { AdapterError, loraTargets, savedModules, tensorNames, type LoraTarget } from './lora.ts';
+import {
+  AdapterError,
+  endsWith,
+  loraTargets,
+  savedModules,
+  tensorNames,
+  type LoraTarget,
+} from './lora.ts';
+import { parameterOfWrapper } from './lora-parameters.ts';
 import { loraConfig, readFloatTensors, type AdapterFiles, type NamedTensor } from './peft-files.ts';
 
 export const adapterFileNames = {
@@ -111,33 +119,50 @@ export const checkAlone = ({ config, tensors }: AdapterFiles): AdapterSummary =>
     else whole.add(wholeModule(name));
   }
   if (modules.size === 0) throw new AdapterError('the adapter holds no LoRA tensor');
-  requireTargets(config.target_modules, [...modules]);
-  const targets = loraTargets(config, [...modules]);
+  const wrapped = [...modules].map((module) => ({
+    module,
+    parameter: parameterOfWrapper(config, module),
+  }));
+  const layers = wrapped.flatMap(({ module, parameter }) => (parameter === null ? [module] : []));
+  const parameters = wrapped.flatMap(({ module, parameter }) =>
+    parameter === null ? [] : [{ ...parameter, wrapper: module }],
+  );
+  requireTargets('target_modules', config.target_modules, layers);
+  requireTargets(
+    'target_parameters',
+    config.target_parameters,
+    parameters.map(({ module }) => module),
+  );
+  const targets = loraTargets(config, layers);
   const named = new Set(targets.map(({ module }) => module));
-  const stray = [...modules].find((module) => !named.has(module));
+  const stray = layers.find((module) => !named.has(module));
   if (stray !== undefined)
     throw new AdapterError(
       `the adapter has tensors of ${stray}, which target_modules and layers_to_transform leave out`,
     );
-  for (const target of targets) checkTarget(target, config.use_dora, tensors);
+  for (const target of targets)
+    checkTarget({ ...target, wrapper: target.module, stacked: false }, config.use_dora, tensors);
+  for (const parameter of parameters) checkTarget(parameter, false, tensors);
   const saved = savedModules(config, [...whole]);
   const unused = [...whole].find((module) => !saved.includes(module));
   if (unused !== undefined)
     throw new AdapterError(
       `the adapter holds ${tensorNames.saved(unused)}, which modules_to_save does not name`,
     );
-  const parameters = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
-  return { targets, saved, parameters };
+  const count = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+  return { targets: [...targets, ...parameters], saved, parameters: count };
 };
 
 /** A module that is meant to be adapted and has no tensor at all. */
-const requireTargets = (targets: string | readonly string[], modules: readonly string[]): void => {
+const requireTargets = (
+  key: string,
+  targets: string | readonly string[],
+  modules: readonly string[],
+): void => {
   if (typeof targets === 'string') return;
-  const idle = targets.find(
-    (target) => !modules.some((module) => module === target || module.endsWith(`.${target}`)),
-  );
+  const idle = targets.find((target) => !modules.some((module) => endsWith(module, target)));
   if (idle !== undefined)
-    throw new AdapterError(`target_modules names ${idle}, and the adapter has no tensor of it`);
+    throw new AdapterError(`${key} names ${idle}, and the adapter has no tensor of it`);
 };
 
 const prefix = 'base_model.model.';
@@ -154,7 +179,12 @@ const wholeModule = (name: string): string => {
 };
 
 const checkTarget = (
-  { module, rank }: LoraTarget,
+  {
+    module,
+    rank,
+    wrapper,
+    stacked,
+  }: LoraTarget & { readonly wrapper: string; readonly stacked: boolean },
   useDora: boolean,
   tensors: ReadonlyMap<string, NamedTensor>,
 ): void => {
@@ -162,15 +192,21 @@ const checkTarget = (
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new AdapterError(`the adapter lacks ${name}`);
     const { shape } = tensor;
-    if (shape.length !== 2 || shape[rankAxis] !== rank)
+    const width = shape[rankAxis] ?? 0;
+    // A stack has the rank once for each of its experts.
+    if (shape.length !== 2 || width === 0 || (stacked ? width % rank !== 0 : width !== rank))
       throw new AdapterError(
         `${name} is [${shape.join(', ')}], but adapter_config.json gives ${module} the rank ${rank}`,
       );
     return shape;
   };
-  shapeOf(tensorNames.a(module), 0);
-  const [outputs = 0] = shapeOf(tensorNames.b(module), 1);
-  const name = tensorNames.magnitude(module);
+  const [experts] = shapeOf(tensorNames.a(wrapper), 0);
+  const [outputs = 0, width] = shapeOf(tensorNames.b(wrapper), 1);
+  if (experts !== width)
+    throw new AdapterError(
+      `${tensorNames.a(wrapper)} and ${tensorNames.b(wrapper)} are of different numbers of experts`,
+    );
+  const name = tensorNames.magnitude(wrapper);
   const magnitude = tensors.get(name);
   if (magnitude === undefined) {
     if (useDora) throw new AdapterError(`the adapter uses use_dora and lacks ${name}`);

@@ -10,9 +10,10 @@
 //                                                                . 1 1 1 .
 
 import type { ConfigJson } from './config-json.ts';
-import { ConfigError, reader } from './config-json.ts';
+import { ConfigError, maxLength, reader } from './config-json.ts';
 import type { RopeConfig } from './rope.ts';
 import { ropeConfig } from './rope.ts';
+import { windows } from './windows.ts';
 
 export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'relu';
 
@@ -109,19 +110,25 @@ const llamaLike = (
   json: ConfigJson,
 ): ModelConfig => {
   const key = reader(json);
-  const hiddenSize = key.positive('hidden_size');
-  const layers = key.positive('num_hidden_layers');
-  const heads = key.positive('num_attention_heads');
+  const hiddenSize = key.size('hidden_size');
+  const layers = key.size('num_hidden_layers', { limit: maxLayers });
+  const heads = key.size('num_attention_heads');
   const headDim =
-    key.optionalPositive('head_dim') ?? (modelType.startsWith('gemma') ? 256 : hiddenSize / heads);
-  const maxPositions = key.positive('max_position_embeddings', 2048);
+    key.optionalSize('head_dim') ??
+    (modelType.startsWith('gemma') ? 256 : divided(json, 'hidden_size', 'num_attention_heads'));
+  const kvHeads = key.optionalSize('num_key_value_heads') ?? heads;
+  if (heads % kvHeads !== 0)
+    throw new ConfigError(
+      `num_attention_heads is ${heads}, which num_key_value_heads (${kvHeads}) does not divide`,
+    );
+  const maxPositions = key.size('max_position_embeddings', { fallback: 2048, limit: maxLength });
   const gemma = modelType === 'gemma' || modelType === 'gemma2';
   const attentionBias = key.boolean('attention_bias', false);
   const queryScale = modelType === 'gemma2' ? key.positive('query_pre_attn_scalar', 256) : headDim;
-  const experts = modelType === 'mixtral' ? key.positive('num_local_experts', 8) : null;
-  return checked({
+  const experts = modelType === 'mixtral' ? expertsOf(json) : null;
+  return {
     modelType,
-    vocabSize: key.positive('vocab_size'),
+    vocabSize: key.size('vocab_size'),
     hiddenSize,
     layers,
     maxPositions,
@@ -130,7 +137,7 @@ const llamaLike = (
     positions: { kind: 'rope', rope: ropeConfig(json, headDim, maxPositions) },
     attention: {
       heads,
-      kvHeads: key.optionalPositive('num_key_value_heads') ?? heads,
+      kvHeads,
       headDim,
       scales: Array<number>(layers).fill(queryScale ** -0.5),
       windows: windows(modelType, json, layers),
@@ -142,39 +149,36 @@ const llamaLike = (
       bias: { qkv: attentionBias || modelType === 'qwen2', output: attentionBias },
     },
     mlp: {
-      size: key.positive('intermediate_size'),
+      size: key.size('intermediate_size'),
       // Gemma's first configs say `gelu` and mean the tanh form (transformers reads them so).
       activation: gemma
         ? 'gelu_tanh'
         : activation(key.string('hidden_act', key.string('hidden_activation', 'silu'))),
       gated: true,
       bias: key.boolean('mlp_bias', false),
-      experts:
-        experts === null
-          ? null
-          : { count: experts, perToken: key.positive('num_experts_per_tok', 2) },
+      experts,
     },
     embeddingScale: gemma ? Math.fround(Math.sqrt(hiddenSize)) : 1,
     tied: key.boolean('tie_word_embeddings', gemma),
     finalSoftcap:
       modelType === 'gemma2' ? (key.optionalPositive('final_logit_softcapping', 30) ?? null) : null,
-  });
+  };
 };
 
 const gpt2 = (json: ConfigJson): ModelConfig => {
   const key = reader(json);
-  const hiddenSize = key.positive('n_embd');
-  const layers = key.positive('n_layer');
-  const heads = key.positive('n_head');
-  const headDim = hiddenSize / heads;
+  const hiddenSize = key.size('n_embd');
+  const layers = key.size('n_layer', { limit: maxLayers });
+  const heads = key.size('n_head');
+  const headDim = divided(json, 'n_embd', 'n_head');
   const base = key.boolean('scale_attn_weights', true) ? headDim ** -0.5 : 1;
   const inverse = key.boolean('scale_attn_by_inverse_layer_idx', false);
-  return checked({
+  return {
     modelType: 'gpt2',
-    vocabSize: key.positive('vocab_size'),
+    vocabSize: key.size('vocab_size'),
     hiddenSize,
     layers,
-    maxPositions: key.positive('n_positions', 1024),
+    maxPositions: key.size('n_positions', { fallback: 1024 }),
     norm: { kind: 'layer', eps: key.positive('layer_norm_epsilon', 1e-5), offset: 0 },
     postNorms: false,
     positions: { kind: 'learned', offset: 0 },
@@ -189,7 +193,7 @@ const gpt2 = (json: ConfigJson): ModelConfig => {
       bias: { qkv: true, output: true },
     },
     mlp: {
-      size: key.optionalPositive('n_inner') ?? 4 * hiddenSize,
+      size: key.optionalSize('n_inner') ?? 4 * hiddenSize,
       activation: activation(key.string('activation_function', 'gelu_new')),
       gated: false,
       bias: true,
@@ -198,21 +202,21 @@ const gpt2 = (json: ConfigJson): ModelConfig => {
     embeddingScale: 1,
     tied: key.boolean('tie_word_embeddings', true),
     finalSoftcap: null,
-  });
+  };
 };
 
 const biogpt = (json: ConfigJson): ModelConfig => {
   const key = reader(json);
-  const hiddenSize = key.positive('hidden_size');
-  const layers = key.positive('num_hidden_layers');
-  const heads = key.positive('num_attention_heads');
-  const headDim = hiddenSize / heads;
-  return checked({
+  const hiddenSize = key.size('hidden_size');
+  const layers = key.size('num_hidden_layers', { limit: maxLayers });
+  const heads = key.size('num_attention_heads');
+  const headDim = divided(json, 'hidden_size', 'num_attention_heads');
+  return {
     modelType: 'biogpt',
-    vocabSize: key.positive('vocab_size'),
+    vocabSize: key.size('vocab_size'),
     hiddenSize,
     layers,
-    maxPositions: key.positive('max_position_embeddings', 1024),
+    maxPositions: key.size('max_position_embeddings', { fallback: 1024 }),
     // The config's layer_norm_eps (1e-12) is never used: nn.LayerNorm's default is what runs.
     norm: { kind: 'layer', eps: 1e-5, offset: 0 },
     postNorms: false,
@@ -228,7 +232,7 @@ const biogpt = (json: ConfigJson): ModelConfig => {
       bias: { qkv: true, output: true },
     },
     mlp: {
-      size: key.positive('intermediate_size'),
+      size: key.size('intermediate_size'),
       activation: activation(key.string('hidden_act', 'gelu')),
       gated: false,
       bias: true,
@@ -237,36 +241,7 @@ const biogpt = (json: ConfigJson): ModelConfig => {
     embeddingScale: key.boolean('scale_embedding', true) ? Math.fround(Math.sqrt(hiddenSize)) : 1,
     tied: key.boolean('tie_word_embeddings', true),
     finalSoftcap: null,
-  });
-};
-
-const windows = (
-  modelType: ModelType,
-  json: ConfigJson,
-  layers: number,
-): readonly (number | null)[] => {
-  const key = reader(json);
-  const all = (window: number | null): readonly (number | null)[] =>
-    Array<number | null>(layers).fill(window);
-  if (modelType === 'llama' || modelType === 'gemma') return all(null);
-  const usual = modelType === 'gemma2' || modelType === 'mistral' ? 4096 : undefined;
-  const window = key.optionalPositive('sliding_window', usual);
-  if (window === undefined) return all(null);
-  const qwen = modelType === 'qwen2' || modelType === 'qwen3';
-  if (qwen && !key.boolean('use_sliding_window', false)) return all(null);
-  const types = key.optionalStrings('layer_types');
-  if (types !== undefined) {
-    if (types.length !== layers)
-      throw new ConfigError(`layer_types has ${types.length} entries for ${layers} layers`);
-    return types.map((type) => (type === 'sliding_attention' ? window : null));
-  }
-  if (modelType === 'gemma2')
-    return Array.from({ length: layers }, (_, layer) => (layer % 2 === 0 ? window : null));
-  if (qwen) {
-    const first = key.positive('max_window_layers', 28);
-    return Array.from({ length: layers }, (_, layer) => (layer >= first ? window : null));
-  }
-  return all(window);
+  };
 };
 
 const activations: Readonly<Record<string, Activation>> = {
@@ -288,11 +263,23 @@ const activation = (name: string): Activation => {
   return known;
 };
 
-const checked = (config: ModelConfig): ModelConfig => {
-  const { heads, kvHeads, headDim } = config.attention;
-  if (heads % kvHeads !== 0)
-    throw new ConfigError(`${heads} attention heads can't share ${kvHeads} key/value heads`);
-  if (!Number.isInteger(headDim))
-    throw new ConfigError(`hidden size ${config.hiddenSize} isn't divisible by ${heads} heads`);
-  return config;
+/** Far above any model there is; what is said to have more is damaged, and each layer costs memory to list. */
+const maxLayers = 1000;
+
+const divided = (json: ConfigJson, key: string, by: string): number => {
+  const [size, parts] = [reader(json).size(key), reader(json).size(by)];
+  if (size % parts !== 0)
+    throw new ConfigError(`${key} is ${size}, which ${by} (${parts}) does not divide`);
+  return size / parts;
+};
+
+const expertsOf = (json: ConfigJson): { readonly count: number; readonly perToken: number } => {
+  const key = reader(json);
+  const count = key.size('num_local_experts', { fallback: 8, limit: 1000 });
+  const perToken = key.size('num_experts_per_tok', { fallback: 2 });
+  if (perToken > count)
+    throw new ConfigError(
+      `num_experts_per_tok is ${perToken}, more than num_local_experts (${count})`,
+    );
+  return { count, perToken };
 };

@@ -1,10 +1,12 @@
 // An adapter inside a graph: wraps the linear layers it adapts (see the picture in lora.ts) and says which stored
 // weights it replaces. Values come from the caller: inputs when training, initialisers when generating.
 
+import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';
 import type { ModelConfig } from './config.ts';
 import type { Linears } from './linear.ts';
 import { floatWeight } from './linear.ts';
+import { parameterTargets, StackedFactors, type StackShare } from './lora-parameters.ts';
 import type { LoraConfig, LoraTarget } from './lora.ts';
 import { AdapterError, loraTargets, savedModules, tensorNames } from './lora.ts';
 import { linearModules, modelModules } from './modules.ts';
@@ -19,10 +21,19 @@ export interface AdapterTensor {
   readonly module: string;
 }
 
+/** One adapted layer, and where its A and B are. */
+export interface FittedTarget extends LoraTarget {
+  /** The module that its tensors are named after. */
+  readonly wrapper: string;
+  /** Null where they are its own. */
+  readonly share: StackShare | null;
+}
+
 /** An adapter's configuration applied to a model: what it adapts and every tensor it must have. */
 export interface FittedAdapter {
   readonly config: LoraConfig;
-  readonly targets: ReadonlyMap<string, LoraTarget>;
+  /** By the module that computes. */
+  readonly targets: ReadonlyMap<string, FittedTarget>;
   readonly tensors: readonly AdapterTensor[];
 }
 
@@ -33,7 +44,8 @@ export const fitAdapter = (
 ): FittedAdapter => {
   const linears = linearModules(config);
   const modules = modelModules(config.modelType);
-  const targets = loraTargets(lora, linears);
+  const ownTargets = loraTargets(lora, linears);
+  const stacks = parameterTargets(lora, config);
   const saved = savedModules(lora, [modules.embeddings, ...linears, modules.head]);
   if (saved.length > 0 && config.tied)
     throw new AdapterError(
@@ -44,7 +56,7 @@ export const fitAdapter = (
     if (weight === undefined) throw new AdapterError(`the model has no ${module}.weight`);
     return weight.shape;
   };
-  const tensors = targets.flatMap(({ module, rank }): readonly AdapterTensor[] => {
+  const tensors = ownTargets.flatMap(({ module, rank }): readonly AdapterTensor[] => {
     const [out = 0, inputs = 0] = shapeOf(module);
     return [
       { name: tensorNames.a(module), shape: [rank, inputs], role: 'A', module },
@@ -61,11 +73,40 @@ export const fitAdapter = (
         : []),
     ];
   });
+  const targets = new Map<string, FittedTarget>();
+  const add = (target: FittedTarget): void => {
+    const { module } = target;
+    if (targets.has(module))
+      throw new AdapterError(`${module} is adapted by target_modules and by target_parameters`);
+    targets.set(module, target);
+  };
+  for (const target of ownTargets) add({ ...target, wrapper: target.module, share: null });
+  const stacked = stacks.flatMap(({ wrapper, layers, rank, scale }): readonly AdapterTensor[] => {
+    const experts = layers.length;
+    for (const [expert, modules] of layers.entries()) {
+      let row = 0;
+      for (const module of modules) {
+        const [rows = 0] = shapeOf(module);
+        const share = experts === 1 ? null : { expert, experts, row, rows };
+        add({ module, rank, scale, wrapper, share });
+        row += rows;
+      }
+    }
+    const [first = []] = layers;
+    const out = first.reduce((sum, module) => sum + (shapeOf(module)[0] ?? 0), 0);
+    const inputs = shapeOf(first[0] ?? '')[1] ?? 0;
+    const [name, width] = [wrapper, experts * rank];
+    return [
+      { name: tensorNames.a(name), shape: [width, inputs], role: 'A', module: name },
+      { name: tensorNames.b(name), shape: [out, width], role: 'B', module: name },
+    ];
+  });
   return {
     config: lora,
-    targets: new Map(targets.map((target) => [target.module, target])),
+    targets,
     tensors: [
       ...tensors,
+      ...stacked,
       ...saved.map((module): AdapterTensor => ({
         name: tensorNames.saved(module),
         shape: shapeOf(module),
@@ -97,6 +138,12 @@ export const checkAdapter = (
   }
 };
 
+/** Names of the weights that merging changes. */
+export const changedWeights = ({ targets, tensors }: FittedAdapter): readonly string[] => {
+  const saved = tensors.filter(({ role }) => role === 'saved').map(({ module }) => module);
+  return [...new Set([...targets.keys(), ...saved])].map((module) => `${module}.weight`);
+};
+
 /** Weight name -> the value that takes its place (modules_to_save), for ModelTensors. */
 export const savedSubstitutes = (
   adapter: FittedAdapter,
@@ -124,18 +171,18 @@ export const loraLinears = (
   values: ReadonlyMap<string, Value>,
   dropout: LoraDropout = noDropout,
 ): Linears => {
+  const g = tensors.graph;
+  const value = (name: string): Value => {
+    const found = values.get(name);
+    if (found === undefined) throw new AdapterError(`no value for ${name}`);
+    return found;
+  };
+  const factorsOf = factors(g, adapter, value);
   const adapted = (module: string, x: Value, y: Value): Value => {
     const target = adapter.targets.get(module);
     if (target === undefined) return y;
-    const g = tensors.graph;
-    const value = (name: string): Value => {
-      const found = values.get(name);
-      if (found === undefined) throw new AdapterError(`no value for ${name}`);
-      return found;
-    };
-    const a = value(tensorNames.a(module));
-    const b = value(tensorNames.b(module));
     return g.scope('lora', () => {
+      const { a, b } = factorsOf(target);
       const low = g.fusedMatMul(dropout.apply(module, x), a, { transB: true });
       const alpha = target.scale * dropout.scale;
       const delta = g.fusedMatMul(low, b, { transB: true, alpha });
@@ -152,6 +199,24 @@ export const loraLinears = (
     apply: (module, x) => adapted(module, x, base.apply(module, x)),
     applyAll: (modules, x) =>
       base.applyAll(modules, x).map((y, index) => adapted(modules[index] ?? '', x, y)),
+  };
+};
+
+/** A [r, in] and B [out, r] of an adapted layer. */
+const factors = (
+  g: GraphBuilder,
+  { targets }: FittedAdapter,
+  value: (name: string) => Value,
+): ((target: FittedTarget) => { readonly a: Value; readonly b: Value }) => {
+  const stacks = new StackedFactors(g);
+  return ({ wrapper, share, rank }) => {
+    const a = value(tensorNames.a(wrapper));
+    const b = value(tensorNames.b(wrapper));
+    if (share === null) return { a, b };
+    const shares = [...targets.values()].flatMap((other) =>
+      other.wrapper === wrapper && other.share !== null ? [other.share] : [],
+    );
+    return { a: stacks.a(a, rank, share), b: stacks.b(b, rank, share, shares) };
   };
 };
 

@@ -2,6 +2,7 @@
 // magnitude. For exporting a model without its adapter.
 
 import type { FittedAdapter } from './linear-lora.ts';
+import { sharedArrays } from './lora-parameters.ts';
 import { tensorNames } from './lora.ts';
 import type { NamedTensor } from './peft-files.ts';
 import type { WeightSource } from './weights.ts';
@@ -22,9 +23,12 @@ export const mergedWeight = (
   const target = name.endsWith('.weight') ? adapter.targets.get(module) : undefined;
   if (target === undefined) return merged;
 
-  const a = dataOf(tensors, tensorNames.a(module));
-  const b = dataOf(tensors, tensorNames.b(module));
-  const { rank, scale } = target;
+  const { rank, scale, wrapper, share } = target;
+  const whole = {
+    a: dataOf(tensors, tensorNames.a(wrapper)),
+    b: dataOf(tensors, tensorNames.b(wrapper)),
+  };
+  const { a, b } = share === null ? whole : sharedArrays(whole.a, whole.b, rank, share);
   const inputs = a.length / rank;
   const outputs = b.length / rank;
   for (let row = 0; row < outputs; row++) {

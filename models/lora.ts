@@ -21,6 +21,8 @@ export interface LoraConfig {
   readonly rank_pattern: Readonly<Record<string, number>>;
   readonly alpha_pattern: Readonly<Record<string, number>>;
   readonly layers_to_transform: readonly number[] | null;
+  /** Parameters adapted as such (a name or its end): experts that transformers keeps stacked (lora-parameters.ts). */
+  readonly target_parameters: readonly string[];
   /** Modules trained in full and stored in the adapter. */
   readonly modules_to_save: readonly string[] | null;
 }
@@ -36,6 +38,7 @@ export const defaultLoraConfig: LoraConfig = {
   rank_pattern: {},
   alpha_pattern: {},
   layers_to_transform: null,
+  target_parameters: [],
   modules_to_save: null,
 };
 
@@ -44,7 +47,7 @@ export class AdapterError extends Error {
   override readonly name = 'AdapterError';
 }
 
-/** One adapted module. */
+/** One adapted module (or parameter). */
 export interface LoraTarget {
   readonly module: string;
   readonly rank: number;
@@ -59,7 +62,7 @@ export const loraTargets = (
   const matched = linears.filter(
     (module) => matches(lora.target_modules, module) && inLayers(lora, module),
   );
-  if (matched.length === 0)
+  if (matched.length === 0 && lora.target_parameters.length === 0)
     throw new AdapterError(
       `target_modules ${JSON.stringify(lora.target_modules)} matches no linear layer; the model has ${lastNames(linears).join(', ')}`,
     );
@@ -72,14 +75,17 @@ export const loraTargets = (
         `target_modules: ${idle.join(', ')} matches no linear layer; the model has ${lastNames(linears).join(', ')}`,
       );
   }
-  return matched.map((module) => {
-    const rank = patternValue(lora.rank_pattern, module) ?? lora.r;
-    const alpha = patternValue(lora.alpha_pattern, module) ?? lora.lora_alpha;
-    return { module, rank, scale: alpha / (lora.use_rslora ? Math.sqrt(rank) : rank) };
-  });
+  return matched.map((module) => scaled(lora, module));
 };
 
-const endsWith = (module: string, name: string): boolean =>
+/** Rank and scale of one module, by the patterns. */
+export const scaled = (lora: LoraConfig, module: string): LoraTarget => {
+  const rank = patternValue(lora.rank_pattern, module) ?? lora.r;
+  const alpha = patternValue(lora.alpha_pattern, module) ?? lora.lora_alpha;
+  return { module, rank, scale: alpha / (lora.use_rslora ? Math.sqrt(rank) : rank) };
+};
+
+export const endsWith = (module: string, name: string): boolean =>
   module === name || module.endsWith(`.${name}`);
 
 const matches = (targets: string | readonly string[], module: string): boolean => {

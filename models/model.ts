@@ -84,6 +84,7 @@ export const openModel = (artifact: ArtifactFiles): Model => {
         file: (name) => (files.includes(name) ? artifact.file(name) : undefined),
         modelType: document.architecture,
         modelEos: document.config['eos_token_id'],
+        modelVocabSize: document.config['vocab_size'],
         chatTemplate: document.chat_template,
       });
     },
@@ -114,7 +115,14 @@ const inOrder = (tensors: StoredTensors, config: ModelConfig): StoredTensors => 
 };
 
 const formats = ['safetensors', 'gguf', 'torch', 'mesa'];
-const tokenizerKinds = ['tokenizer.json', 'vocab+merges', 'fairseq', 'sentencepiece', 'none'];
+const tokenizerKinds = [
+  'tokenizer.json',
+  'vocab+merges',
+  'fairseq',
+  'sentencepiece',
+  'tiktoken',
+  'none',
+];
 
 /** model.json is written by MESA, but may be edited or of another version: its shape is checked before use. */
 const readModelRecord = (path: string): ModelRecord => {

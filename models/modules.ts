@@ -26,6 +26,8 @@ export interface LayerModules {
   readonly mlp: MlpModules;
   readonly afterMlpNorm: string;
   readonly router: string;
+  /** What transformers 5 calls router and experts, whose weights it keeps stacked: names in adapters, not in checkpoints. */
+  readonly stacked: { readonly router: string; readonly experts: string };
   expert(index: number): MlpModules;
 }
 
@@ -74,6 +76,7 @@ const llamaLayer = (modelType: ModelType, at: string): LayerModules => {
     mlp: modelType === 'phi3' ? fused : separate,
     afterMlpNorm: `${at}.post_feedforward_layernorm`,
     router: `${at}.block_sparse_moe.gate`,
+    stacked: { router: `${at}.mlp.gate`, experts: `${at}.mlp.experts` },
     expert: (index) => {
       const expert = `${at}.block_sparse_moe.experts.${index}`;
       return { up: [`${expert}.w1`, `${expert}.w3`], down: `${expert}.w2` };
@@ -103,6 +106,7 @@ const gpt2: ModelModules = {
       mlp: { up: `${at}.mlp.c_fc`, down: `${at}.mlp.c_proj` },
       afterMlpNorm: '',
       router: '',
+      stacked: { router: '', experts: '' },
       expert: noExperts,
     };
   },
@@ -129,6 +133,7 @@ const biogpt: ModelModules = {
       mlp: { up: `${at}.fc1`, down: `${at}.fc2` },
       afterMlpNorm: '',
       router: '',
+      stacked: { router: '', experts: '' },
       expert: noExperts,
     };
   },

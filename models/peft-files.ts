@@ -103,6 +103,10 @@ export const writeAdapter = (
     rank_pattern: config.rank_pattern,
     revision: null,
     target_modules: config.target_modules,
+    // PEFT before 0.17 doesn't know it.
+    ...(config.target_parameters.length === 0
+      ? {}
+      : { target_parameters: config.target_parameters }),
     task_type: 'CAUSAL_LM',
     use_dora: config.use_dora,
     use_rslora: config.use_rslora,
@@ -125,7 +129,6 @@ const refused: readonly (readonly [key: string, off: (value: unknown) => boolean
   ['bias', (value) => value === 'none'],
   ['lora_bias', (value) => value === false],
   ['layer_replication', isEmpty],
-  ['target_parameters', isEmpty],
   ['trainable_token_indices', isEmpty],
   ['exclude_modules', isEmpty],
   ['layers_pattern', isEmpty],
@@ -160,17 +163,19 @@ export const loraConfig = (json: Json): LoraConfig => {
       );
   }
   const r = positive(json, 'r');
+  const parameters = names(json, 'target_parameters');
   return {
     r,
     lora_alpha: positive(json, 'lora_alpha'),
     lora_dropout: typeof json['lora_dropout'] === 'number' ? json['lora_dropout'] : 0,
-    target_modules: targets(json['target_modules']),
+    target_modules: targets(json['target_modules'], parameters.length > 0),
     use_rslora: json['use_rslora'] === true,
     use_dora: json['use_dora'] === true,
     init_lora_weights: json['init_lora_weights'] === 'gaussian' ? 'gaussian' : true,
     rank_pattern: pattern(json['rank_pattern']),
     alpha_pattern: pattern(json['alpha_pattern']),
     layers_to_transform: layerList(json['layers_to_transform']),
+    target_parameters: parameters,
     modules_to_save: strings(json['modules_to_save']),
   };
 };
@@ -185,7 +190,16 @@ const positive = (json: Json, key: string): number => {
 const strings = (value: unknown): readonly string[] | null =>
   Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : null;
 
-const targets = (value: unknown): string | readonly string[] => {
+const names = (json: Json, key: string): readonly string[] => {
+  const value = json[key];
+  const list = value === undefined || value === null ? [] : strings(value);
+  if (list === null)
+    throw new AdapterError(`${key} is ${JSON.stringify(value)}, expected a list of names`);
+  return list;
+};
+
+const targets = (value: unknown, optional: boolean): string | readonly string[] => {
+  if (optional && (value === undefined || value === null)) return [];
   const list = typeof value === 'string' ? value : strings(value);
   if (list === null)
     throw new AdapterError(

@@ -2,6 +2,7 @@
 // Tables are inputs of a graph, not part of it, so that "dynamic" scaling (which depends on the length of what is
 // run) and long contexts need no other graph. Formulas: transformers, modeling_rope_utils.py.
 
+import { isRecord, shown } from './checkpoint/json.ts';
 import type { ConfigJson } from './config-json.ts';
 import { ConfigError, reader } from './config-json.ts';
 
@@ -43,8 +44,9 @@ export interface RopeConfig {
 /** Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (hub checkpoints). */
 export const ropeConfig = (json: ConfigJson, headDim: number, maxPositions: number): RopeConfig => {
   const nested = json['rope_parameters'] ?? json['rope_scaling'];
-  const rope: ConfigJson =
-    typeof nested === 'object' && nested !== null ? (nested as ConfigJson) : {};
+  if (nested !== undefined && nested !== null && !isRecord(nested))
+    throw new ConfigError(`rope_scaling is ${shown(nested)}, expected an object`);
+  const rope: ConfigJson = nested ?? {};
   const key = reader(rope);
   const theta = key.optionalPositive('rope_theta') ?? reader(json).positive('rope_theta', 10000);
   const partial =
@@ -53,6 +55,10 @@ export const ropeConfig = (json: ConfigJson, headDim: number, maxPositions: numb
     1;
   const type = key.string('rope_type', key.string('type', 'default'));
   const dim = Math.trunc(headDim * partial);
+  if (dim < 2 || dim % 2 !== 0 || dim > headDim)
+    throw new ConfigError(
+      `head_dim times partial_rotary_factor is ${dim}, expected an even number of at most ${headDim}`,
+    );
   return { theta, dim, scaling: scalingOf(type, rope, json, dim, maxPositions) };
 };
 

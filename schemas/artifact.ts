@@ -83,7 +83,8 @@ export interface ModelDocument {
   };
   readonly tokenizer: {
     /** Which files decide; a GGUF file's own tokenizer is written out as such files. */
-    readonly kind: 'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece' | 'none';
+    readonly kind:
+      'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece' | 'tiktoken' | 'none';
     readonly files: readonly string[];
   };
   readonly chat_template: string | null;

@@ -9,7 +9,7 @@
 import { bnb4Codebooks, type Bnb4Type } from '../quantize/bnb4.ts';
 import { CheckpointError } from './error.ts';
 import { OpenFiles } from './file.ts';
-import { isRecord, parseJson } from './json.ts';
+import { isRecord, parseJson, shown } from './json.ts';
 import { floats, type Absmax, type Quantized } from './quantized.ts';
 import type { SafetensorsDtype, SafetensorsTensor } from './safetensors.ts';
 import { countOf } from './stored.ts';
@@ -90,7 +90,7 @@ const fourBit = (
   const { shape, blocksize, quant_type: saidType } = json;
   const isSize = (value: unknown): value is number =>
     Number.isSafeInteger(value) && Number(value) > 0;
-  if (saidType !== type) return fail(`says quant_type ${String(saidType)}`);
+  if (saidType !== type) return fail(`says quant_type ${shown(saidType)}`);
   if (!Array.isArray(shape) || !shape.every(isSize)) return fail('has an unusable shape');
   if (!isSize(blocksize)) return fail('has an unusable blocksize');
 

@@ -8,6 +8,7 @@ import {
   ggufTokenizerSettings,
   ggufVocabulary,
 } from '../tokenizer/gguf-vocabulary.ts';
+import { tiktokenJson } from '../tokenizer/tiktoken.ts';
 import { byteLevelJson, withDefaultTokens } from '../tokenizer/vocab-merges.ts';
 import { CheckpointError } from './error.ts';
 import { encodings, type EncodingName } from './encoding.ts';
@@ -40,7 +41,7 @@ export const exportGguf = async (
   ]);
   const tokenizer = await model.tokenizer();
   if (tokenizer !== null) {
-    const vocabulary = vocabularyOf(path, document.tokenizer, file);
+    const vocabulary = vocabularyOf(path, document, file);
     for (const [key, value] of [...vocabulary, ...ggufTokenizerSettings(tokenizer)])
       metadata.set(key, value);
   }
@@ -60,14 +61,25 @@ export const exportGguf = async (
 
 const vocabularyOf = (
   path: string,
-  { kind, files }: Model['document']['tokenizer'],
+  { architecture, config, tokenizer: { kind, files } }: Model['document'],
   file: (name: string) => string,
 ): ReadonlyMap<string, GgufMetadata> => {
   const json = (name: string): JsonRecord =>
     files.includes(name) ? readJsonObject(file(name)) : {};
+  const names = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
   switch (kind) {
     case 'sentencepiece':
       return ggufSentencePiece(file('tokenizer.model'), readWholeFile(file('tokenizer.model')));
+    case 'tiktoken': {
+      const { json: made } = tiktokenJson({
+        path: file('tokenizer.model'),
+        bytes: readWholeFile(file('tokenizer.model')),
+        config: names,
+        modelType: architecture,
+        vocabSize: config['vocab_size'],
+      });
+      return ggufVocabulary(file('tokenizer.model'), made);
+    }
     case 'tokenizer.json':
       return ggufVocabulary(file('tokenizer.json'), json('tokenizer.json'));
     case 'vocab+merges': {
@@ -75,12 +87,11 @@ const vocabularyOf = (
         Object.entries(json('vocab.json')).map(([token, id]) => [token, Number(id)]),
       );
       const added = Object.entries(json('added_tokens.json'));
-      const config = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
       const merges = new TextDecoder().decode(readWholeFile(file('merges.txt')));
       const full = byteLevelJson(
         vocab,
         merges,
-        withDefaultTokens(config, vocab),
+        withDefaultTokens(names, vocab),
         new Map(added.map(([token, id]) => [token, Number(id)])),
       );
       return ggufVocabulary(file('vocab.json'), full);

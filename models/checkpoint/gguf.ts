@@ -190,6 +190,13 @@ const locate = (
       },
     );
   const { values, bytes } = encodings[typeName];
+  // An empty tensor says nothing, and its other dimensions could be anything.
+  if (!dimensions.every((size) => Number.isSafeInteger(size) && size > 0))
+    throw new CheckpointError(
+      path,
+      `has the unusable shape [${[...dimensions].reverse().join(', ')}]`,
+      { tensor: name },
+    );
   const row = dimensions[0] ?? 1;
   if (row % values !== 0)
     throw new CheckpointError(

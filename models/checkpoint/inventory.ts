@@ -3,6 +3,7 @@
 
 import type { ModelConfig } from '../config.ts';
 import { modelModules, type MlpModules } from '../modules.ts';
+import type { EncodingName } from './encoding.ts';
 import { CheckpointError } from './error.ts';
 import type { StoredTensor } from './stored.ts';
 
@@ -101,6 +102,16 @@ export const checkInventory = (
       throw new CheckpointError(tensor.data.path, 'is no part of the model its config describes', {
         tensor: tensor.storedName,
       });
+    // Codes whose scales are missing would be read as weights of up to 255.
+    if (tensor.quantized === null && integers.has(tensor.encoding))
+      throw new CheckpointError(
+        tensor.data.path,
+        `holds ${tensor.encoding} values and nothing that says how they mean weights`,
+        {
+          tensor: tensor.storedName,
+          hint: 'a checkpoint of bitsandbytes has SCB (int8) or absmax and quant_state (4 bits) beside them',
+        },
+      );
     if (wanted.shape.join() !== tensor.shape.join())
       throw new CheckpointError(
         tensor.data.path,
@@ -109,6 +120,8 @@ export const checkInventory = (
       );
   }
 };
+
+const integers: ReadonlySet<EncodingName> = new Set(['I8', 'U8', 'I16', 'I32', 'I64', 'BOOL']);
 
 const listed = (names: readonly string[]): string =>
   names.length <= 4

@@ -168,7 +168,7 @@ export const locateTokenizer = (path: string): LocatedTokenizer => {
     : config === undefined
       ? null
       : templateOfConfig(readJsonObject(config.path));
-  const kind = tokenizerSource((name) => found.some((file) => file.name === name)) ?? 'none';
+  const kind = tokenizerSource((name) => found.find((file) => file.name === name)?.path) ?? 'none';
   const files = found.map(({ name, path: from }) => ({ name, content: { path: from } }));
   return { kind, files, chatTemplate: template };
 };

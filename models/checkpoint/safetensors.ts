@@ -6,7 +6,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { FileRange } from '../weights.ts';
 import { CheckpointError } from './error.ts';
 import { BinaryFile } from './file.ts';
-import { isRecord, parseJson } from './json.ts';
+import { isRecord, parseJson, shown } from './json.ts';
 
 /** Bytes per value. */
 export const safetensorsDtypes = {
@@ -118,7 +118,7 @@ const readEntry = (
   };
   if (!isRecord(entry)) return fail('its header entry is no object');
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (!isDtype(dtype)) return fail(`has the unknown dtype ${JSON.stringify(dtype)}`);
+  if (!isDtype(dtype)) return fail(`has the unknown dtype ${shown(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isSize))
     return fail('has a shape that is no list of sizes');
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))

@@ -3,7 +3,7 @@
 
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from './error.ts';
-import { isRecord, readJsonObject } from './json.ts';
+import { isRecord, readJsonObject, shown } from './json.ts';
 
 /** Tensor name -> file name, from `model.safetensors.index.json` or `pytorch_model.bin.index.json`. */
 export const readIndex = (path: string): ReadonlyMap<string, string> => {
@@ -14,7 +14,7 @@ export const readIndex = (path: string): ReadonlyMap<string, string> => {
     if (typeof file !== 'string' || file === '' || basename(file) !== file || file.includes('\\'))
       throw new CheckpointError(
         path,
-        `names the file ${JSON.stringify(file)}, which is no plain file name`,
+        `names the file ${shown(file)}, which is no plain file name`,
         { tensor },
       );
     files.set(tensor, file);

@@ -138,6 +138,7 @@ const readLegacy = (file: BinaryFile): ReadonlyMap<string, TorchTensor> => {
     const bytesEach = typeof key === 'string' ? sizes.get(key) : undefined;
     if (typeof key !== 'string' || bytesEach === undefined)
       return fail('has a storage that no tensor uses');
+    if (storages.has(key)) return fail(`lists the storage ${key} twice`);
     const values = cursor.size(`the size of storage ${key}`, bytesEach);
     storages.set(key, { path, offset: cursor.position, bytes: values * bytesEach });
     cursor.position += values * bytesEach;
@@ -220,7 +221,9 @@ const tensorsOf = (
     const empty = shape.includes(0);
     const last = shape.reduce((sum, size, i) => sum + (size - 1) * (strides[i] ?? 0), 0);
     const length = empty ? 0 : last + 1;
-    if (offset + length > values)
+    // A view may repeat values (stride 0), but no weight is larger than what was stored of it.
+    const count = shape.reduce((product, size) => product * size, 1);
+    if (offset + length > values || count > values)
       throw new CheckpointError(
         path,
         `of shape [${shape.join(', ')}] reaches beyond its storage of ${values} values`,

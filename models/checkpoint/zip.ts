@@ -54,7 +54,18 @@ export const readZipDirectory = (file: BinaryFile): ReadonlyMap<string, FileRang
     found.set(name, locate(file, name, entry.header, entry.size, fail));
     at = next;
   }
+  checkOverlaps(found, fail);
   return found;
+};
+
+/** Storages of their own: what two tensors share lies in one entry. */
+const checkOverlaps = (found: ReadonlyMap<string, FileRange>, fail: Fail): void => {
+  const filled = [...found].filter(([, { bytes }]) => bytes > 0);
+  filled.sort(([, a], [, b]) => a.offset - b.offset);
+  for (const [i, [name, { offset }]] of filled.entries()) {
+    const [before, range] = filled[i - 1] ?? ['', { offset: 0, bytes: 0 }];
+    if (range.offset + range.bytes > offset) fail(`${name} overlaps ${before}`);
+  }
 };
 
 type Fail = (message: string) => never;

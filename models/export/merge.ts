@@ -12,7 +12,7 @@ import {
   type SafetensorsEntry,
 } from '../checkpoint/safetensors.ts';
 import { asIs, readTensor, type StoredTensor } from '../checkpoint/stored.ts';
-import { checkAdapter, fitAdapter } from '../linear-lora.ts';
+import { changedWeights, checkAdapter, fitAdapter } from '../linear-lora.ts';
 import { mergedWeight } from '../lora-merge.ts';
 import type { Model } from '../model.ts';
 import type { AdapterFiles } from '../peft-files.ts';
@@ -47,7 +47,7 @@ export const mergeAdapter = (model: Model, adapter: AdapterFiles, scratch: strin
   const fitted = fitAdapter(adapter.config, model.config, source);
   checkAdapter(fitted, adapter.tensors);
 
-  const names = [...new Set(fitted.tensors.map(({ module }) => `${module}.weight`))];
+  const names = changedWeights(fitted);
   const dtypes = new Map<PlainDtype, number>();
   const entries = names.map((name): SafetensorsEntry => {
     const tensor = find(name);

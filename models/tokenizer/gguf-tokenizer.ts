@@ -16,7 +16,7 @@ const split = (regex: string): JsonRecord => ({
   invert: false,
 });
 /** GPT-2's own splitting pattern is the default of ByteLevel. */
-const byteLevel = (withPattern: boolean): JsonRecord => ({
+export const byteLevel = (withPattern: boolean): JsonRecord => ({
   type: 'ByteLevel',
   add_prefix_space: false,
   trim_offsets: false,
@@ -194,15 +194,18 @@ export const tokenizerFromGguf = (gguf: GgufFile): GgufTokenizer => {
   };
   const bos = named('bos');
   const eos = named('eos');
-  const prefix = get('add_bos_token') === true && bos !== undefined ? [bos] : [];
-  const suffix = get('add_eos_token') === true && eos !== undefined ? [eos] : [];
+  const listed = (content: string | undefined, wanted: unknown) =>
+    wanted === true && content !== undefined ? [{ id: tokens.indexOf(content), content }] : [];
   return {
     json: {
       version: '1.0',
       added_tokens: added,
       normalizer: rule.normalizer ?? null,
       pre_tokenizer: rule.preTokenizer,
-      post_processor: specialTokensAround(tokens, prefix, suffix),
+      post_processor: specialTokensAround(
+        listed(bos, get('add_bos_token')),
+        listed(eos, get('add_eos_token')),
+      ),
       decoder: byteLevel(true),
       model: {
         type: 'BPE',
@@ -223,13 +226,20 @@ export const tokenizerFromGguf = (gguf: GgufFile): GgufTokenizer => {
   };
 };
 
-const specialTokensAround = (
-  tokens: readonly string[],
-  prefix: readonly string[],
-  suffix: readonly string[],
+interface PlacedToken {
+  readonly id: number;
+  readonly content: string;
+}
+
+/** The post-processor that puts tokens before and after every text. */
+export const specialTokensAround = (
+  prefix: readonly PlacedToken[],
+  suffix: readonly PlacedToken[],
 ): JsonRecord | null => {
   if (prefix.length + suffix.length === 0) return null;
-  const special = (id: string): JsonRecord => ({ SpecialToken: { id, type_id: 0 } });
+  const special = ({ content }: PlacedToken): JsonRecord => ({
+    SpecialToken: { id: content, type_id: 0 },
+  });
   return {
     type: 'TemplateProcessing',
     single: [...prefix.map(special), { Sequence: { id: 'A', type_id: 0 } }, ...suffix.map(special)],
@@ -240,9 +250,9 @@ const specialTokensAround = (
       ...suffix.map(special),
     ],
     special_tokens: Object.fromEntries(
-      [...prefix, ...suffix].map((token) => [
-        token,
-        { id: token, ids: [tokens.indexOf(token)], tokens: [token] },
+      [...prefix, ...suffix].map(({ id, content }) => [
+        content,
+        { id: content, ids: [id], tokens: [content] },
       ]),
     ),
   };

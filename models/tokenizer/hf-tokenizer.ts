@@ -2,6 +2,7 @@
 
 import * as library from '@huggingface/tokenizers';
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
+import { withoutBytePieces } from './byte-fallback.ts';
 import { byteCharacters } from './byte-level.ts';
 import { streamingDecoder, type Tokenizer } from './tokenizer.ts';
 
@@ -17,6 +18,7 @@ export interface TokenizerParts {
 
 /** What is used of the library; its own declarations don't resolve under node16 module rules. */
 interface HfTokenizer {
+  readonly decoder: HfDecoder | null;
   encode(
     text: string,
     options: { readonly add_special_tokens: boolean },
@@ -29,6 +31,12 @@ interface HfTokenizer {
     number,
     { readonly id: number; readonly special: boolean }
   >;
+}
+interface HfDecoder {
+  readonly config: { readonly type?: unknown };
+  /** Of a sequence. */
+  readonly decoders?: readonly HfDecoder[];
+  decode_chain: (tokens: readonly string[]) => string[];
 }
 const { Tokenizer: HfTokenizer } = library as unknown as {
   readonly Tokenizer: new (json: JsonRecord, config: JsonRecord) => HfTokenizer;
@@ -48,6 +56,7 @@ export const hfTokenizer = ({
     ...config,
     clean_up_tokenization_spaces: config['clean_up_tokenization_spaces'] ?? false,
   });
+  decodeBytesAsInRust(inner.decoder);
   const added = inner.get_added_tokens_decoder();
   const vocab = inner.get_vocab(true);
   let largest = -1;
@@ -58,8 +67,13 @@ export const hfTokenizer = ({
   const special = new Set([...added.values()].filter((token) => token.special).map(({ id }) => id));
   const ownEos = idOf(specialTokens['eos_token']);
 
-  const decode: Tokenizer['decode'] = (ids, { skipSpecialTokens = false } = {}) =>
-    ids.length === 0 ? '' : inner.decode(ids, { skip_special_tokens: skipSpecialTokens });
+  const decode: Tokenizer['decode'] = (ids, { skipSpecialTokens = false } = {}) => {
+    // A matrix padded to a round size has ids that no token has; they say nothing, as in Rust.
+    const known = ids.filter((id) => inner.id_to_token(id) !== undefined);
+    return known.length === 0
+      ? ''
+      : inner.decode(known, { skip_special_tokens: skipSpecialTokens });
+  };
   return {
     vocabSize: largest + 1,
     bosTokenId: idOf(specialTokens['bos_token']) ?? null,
@@ -109,6 +123,13 @@ const asInRust = (json: JsonRecord): JsonRecord => {
     ...json,
     pre_tokenizer: steps.length === 1 ? only : { type: 'Sequence', pretokenizers: steps },
   };
+};
+
+/** The library decodes a run of bytes leniently; a broken run is other text in Rust (byte-fallback.ts). */
+const decodeBytesAsInRust = (decoder: HfDecoder | null): void => {
+  if (decoder === null) return;
+  if (decoder.config.type === 'ByteFallback') decoder.decode_chain = withoutBytePieces;
+  decoder.decoders?.forEach(decodeBytesAsInRust);
 };
 
 const unicodeDigits = (part: unknown): unknown => {

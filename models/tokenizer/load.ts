@@ -2,7 +2,8 @@
 
 import { CheckpointError } from '../checkpoint/error.ts';
 import { readWholeFile } from '../checkpoint/file.ts';
-import { isRecord, readJsonObject, type JsonRecord } from '../checkpoint/json.ts';
+import { isRecord, readJsonObject, shown, type JsonRecord } from '../checkpoint/json.ts';
+import { isTiktoken, tiktokenJson } from './tiktoken.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Files that a tokenizer may consist of, as they lie in a Hugging Face folder (or fairseq's, for BioGPT). */
@@ -26,18 +27,26 @@ export interface TokenizerFiles {
   readonly modelType: string;
   /** The model's own end tokens (config.json's eos_token_id). */
   readonly modelEos: unknown;
+  /** config.json's vocab_size, for tokenizers whose special tokens only it tells. */
+  readonly modelVocabSize?: unknown;
   /** What stands in model.json: overrides what the files say. */
   readonly chatTemplate: string | null;
 }
 
-/** Which files decide: the first of these that is there. */
-export type TokenizerSource = 'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece';
+/** Which files decide: the first of these that is there. Two kinds share the name tokenizer.model. */
+export type TokenizerSource =
+  'tokenizer.json' | 'vocab+merges' | 'fairseq' | 'sentencepiece' | 'tiktoken';
 
-export const tokenizerSource = (has: (name: string) => boolean): TokenizerSource | null => {
+export const tokenizerSource = (
+  file: (name: string) => string | undefined,
+): TokenizerSource | null => {
+  const has = (name: string): boolean => file(name) !== undefined;
   if (has('tokenizer.json')) return 'tokenizer.json';
   if (has('vocab.json') && has('merges.txt')) return 'vocab+merges';
   if (has('dict.txt') && has('bpecodes')) return 'fairseq';
-  return has('tokenizer.model') ? 'sentencepiece' : null;
+  const path = file('tokenizer.model');
+  if (path === undefined) return null;
+  return isTiktoken(path) ? 'tiktoken' : 'sentencepiece';
 };
 
 export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> => {
@@ -55,12 +64,14 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
     ...idsOf(files.modelEos),
   ];
   const config = { ...json('special_tokens_map.json'), ...json('tokenizer_config.json') };
-  const source = tokenizerSource((name) => files.file(name) !== undefined);
+  const source = tokenizerSource((name) => files.file(name));
   const isBioGpt = files.modelType === 'biogpt' || config['tokenizer_class'] === 'BioGptTokenizer';
   switch (source) {
     case 'tokenizer.json': {
       const { hfTokenizer } = await import('./hf-tokenizer.ts');
-      return hfTokenizer({ json: json('tokenizer.json'), config, eosTokenIds, chatTemplate });
+      const parts = { json: json('tokenizer.json'), config, eosTokenIds, chatTemplate };
+      checkModel(path('tokenizer.json'), parts.json['model']);
+      return readable(path('tokenizer.json'), () => hfTokenizer(parts));
     }
     case 'vocab+merges': {
       const vocab = vocabulary(path('vocab.json'), json('vocab.json'));
@@ -72,12 +83,10 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
       const { hfTokenizer } = await import('./hf-tokenizer.ts');
       const added = vocabulary('added_tokens.json', json('added_tokens.json'));
       const full = withDefaultTokens(config, vocab);
-      return hfTokenizer({
-        json: byteLevelJson(vocab, text('merges.txt'), full, added),
-        config: full,
-        eosTokenIds,
-        chatTemplate,
-      });
+      const made = byteLevelJson(vocab, text('merges.txt'), full, added);
+      return readable(path('vocab.json'), () =>
+        hfTokenizer({ json: made, config: full, eosTokenIds, chatTemplate }),
+      );
     }
     case 'fairseq': {
       const { bioGptTokenizer, vocabOfFairseq } = await import('./biogpt.ts');
@@ -94,8 +103,45 @@ export const loadTokenizer = async (files: TokenizerFiles): Promise<Tokenizer> =
         chatTemplate,
       });
     }
+    case 'tiktoken': {
+      const { hfTokenizer } = await import('./hf-tokenizer.ts');
+      const parts = tiktokenJson({
+        path: path('tokenizer.model'),
+        bytes: readWholeFile(path('tokenizer.model')),
+        config,
+        modelType: files.modelType,
+        vocabSize: files.modelVocabSize,
+      });
+      return hfTokenizer({ ...parts, eosTokenIds, chatTemplate });
+    }
     case null:
       throw new Error('a tokenizer without files');
+  }
+};
+
+/** Of a kind that it doesn't know the library makes one by guessing. */
+const modelKinds = ['BPE', 'WordPiece', 'Unigram', 'WordLevel'];
+
+const checkModel = (path: string, model: unknown): void => {
+  const { type, vocab } = isRecord(model) ? model : {};
+  // The first version of the format had no type.
+  if (type !== undefined && !(typeof type === 'string' && modelKinds.includes(type)))
+    throw new CheckpointError(path, `has a model of the unknown type ${shown(type)}`, {
+      hint: `known are ${modelKinds.join(', ')}`,
+    });
+  if (isRecord(vocab)) vocabulary(path, vocab);
+  else if (!Array.isArray(vocab)) throw new CheckpointError(path, 'has no vocabulary');
+};
+
+/** The library checks little: what it stumbles over when it is made, or over a first text, is the file's fault. */
+const readable = (path: string, make: () => Tokenizer): Tokenizer => {
+  try {
+    const tokenizer = make();
+    tokenizer.decode(tokenizer.encode('a b'));
+    return tokenizer;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError(path, `is no tokenizer that can be read (${reason})`);
   }
 };
 
@@ -105,7 +151,8 @@ const idsOf = (value: unknown): readonly number[] =>
 const vocabulary = (path: string, json: JsonRecord): ReadonlyMap<string, number> => {
   const vocab = new Map<string, number>();
   for (const [token, id] of Object.entries(json)) {
-    if (!Number.isSafeInteger(id) || Number(id) < 0)
+    // Tables are made as long as the largest id; no vocabulary has more than some hundred thousand.
+    if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) >= 2 ** 24)
       throw new CheckpointError(path, `gives the token ${JSON.stringify(token)} no usable id`);
     vocab.set(token, Number(id));
   }

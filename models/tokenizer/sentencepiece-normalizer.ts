@@ -52,7 +52,8 @@ const readCharsmap = (blob: Uint8Array): Charsmap => {
   };
 };
 
-const characterBytes = (first: number): number =>
+/** How many bytes the character has that begins with this one. */
+export const characterBytes = (first: number): number =>
   first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 
 export const sentencePieceNormalizer = (

@@ -2,6 +2,7 @@
 // by score), with byte fallback. As sentencepiece/src/{unigram_model,bpe_model,sentencepiece_processor}.cc.
 
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
+import { byCharacter } from './byte-fallback.ts';
 import {
   pieceTypes,
   readSentencePieceModel,
@@ -93,8 +94,7 @@ export const sentencePieceTokenizer = ({
     let started = false;
     let run: number[] = [];
     const flush = (): void => {
-      if (run.length > 0)
-        text += new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(run));
+      if (run.length > 0) text += byCharacter(Uint8Array.from(run));
       run = [];
     };
     for (const id of tokens) {

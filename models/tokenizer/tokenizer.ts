@@ -43,14 +43,18 @@ export interface Tokenizer {
 export const streamingDecoder = (decode: (ids: readonly number[]) => string): StreamingDecoder => {
   let window: number[] = [];
   let settled = '';
+  /** What came since text was last given out. */
+  let pending: number[] = [];
   const given = (text: string): string =>
     text.startsWith(settled) ? text.slice(settled.length) : text;
   return {
     push(id) {
       window.push(id);
+      pending.push(id);
       const text = decode(window);
       if (text.length <= settled.length || text.endsWith('\uFFFD')) return '';
       const added = given(text);
+      pending = [];
       // The new window starts with the token just given out, as context for the next.
       const context = decode([id]);
       if (context !== '' && !context.endsWith('\uFFFD') && !context.includes('\uFFFD')) {
@@ -59,6 +63,11 @@ export const streamingDecoder = (decode: (ids: readonly number[]) => string): St
       } else settled = text;
       return added;
     },
-    end: () => given(decode(window)),
+    end: () => {
+      const text = decode(window);
+      if (text.startsWith(settled)) return text.slice(settled.length);
+      // A broken run of byte pieces is U+FFFD from its start (byte-fallback.ts), but what is out is out.
+      return pending.length === 0 ? '' : decode(pending);
+    },
   };
 };

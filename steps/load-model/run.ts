@@ -18,6 +18,7 @@ import { sha256OfFile } from '../../models/checkpoint/digest.ts';
 import { checkFinite } from '../../models/checkpoint/finite.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
+import { loadTokenizer } from '../../models/tokenizer/load.ts';
 import { asStepErrors } from './errors.ts';
 import { placeHubFolder, type PlacedFolder } from '../hub-files.ts';
 
@@ -50,6 +51,7 @@ export const run = async (context: StepContext): Promise<void> =>
       if ('path' in content) copyFileSync(content.path, target);
       else writeFileSync(target, content.make());
     }
+    await checkTokenizer(located, output.folder, model);
 
     const document: ModelDocument = {
       architecture: String(model.config['model_type']),
@@ -67,6 +69,29 @@ export const run = async (context: StepContext): Promise<void> =>
 const text = (params: JsonObject, key: string): string | undefined => {
   const value = params[key];
   return typeof value === 'string' ? value : undefined;
+};
+
+/** A tokenizer that can't be read is told here, not by the first step that needs it. */
+const checkTokenizer = async (
+  { kind, files }: LocatedTokenizer,
+  written: string,
+  { config }: LocatedModel,
+): Promise<void> => {
+  if (kind === 'none') return;
+  // By the path that the user knows, where the file was only copied.
+  const paths = new Map(
+    files.map(({ name, content }) => [
+      name,
+      'path' in content ? content.path : join(written, name),
+    ]),
+  );
+  await loadTokenizer({
+    file: (name) => paths.get(name),
+    modelType: String(config['model_type']),
+    modelEos: config['eos_token_id'],
+    modelVocabSize: config['vocab_size'],
+    chatTemplate: null,
+  });
 };
 
 const chatTemplate = (tokenizer: LocatedTokenizer, model: LocatedModel): string | null =>

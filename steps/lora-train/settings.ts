@@ -94,6 +94,7 @@ const loraOf = (params: JsonObject): LoraConfig => {
     rank_pattern: numbers(params['rank_pattern']),
     alpha_pattern: numbers(params['alpha_pattern']),
     layers_to_transform: Array.isArray(layers) ? layers.map(Number) : null,
+    target_parameters: [],
     modules_to_save: saved.length === 0 ? null : saved,
   };
 };

@@ -37,6 +37,8 @@ const targetNames = (
   adapter: FittedAdapter,
   linears: readonly string[],
 ): LoraConfig['target_modules'] => {
+  // An adapter that was gone on with: its parameters are no layers, so the names it came with stay.
+  if (adapter.config.target_parameters.length > 0) return adapter.config.target_modules;
   const last = (module: string): string => module.slice(module.lastIndexOf('.') + 1);
   const names = new Set([...adapter.targets.keys()].map(last));
   const { layers_to_transform: layers } = adapter.config;

@@ -54,9 +54,11 @@ const rig = async (
   const open = (env: Record<string, string> = {}): Hub =>
     openHub(
       { HF_HOME: home, HF_ENDPOINT: server.endpoint, HF_TOKEN: TOKEN, ...env },
-      async (ms) => {
-        waits.push(ms);
-        await turn();
+      {
+        sleep: async (ms) => {
+          waits.push(ms);
+          await turn();
+        },
       },
     );
   const hub = open();

@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { openHub, type Hub } from '../../hub/client.ts';
 import { HubError, type HubErrorKind } from '../../hub/error.ts';
-import { retryAfterMs } from '../../hub/request.ts';
+import { backoffMs, retryAfterMs } from '../../hub/request.ts';
 import { startHub, type FakeHub, type Fault, type HostedRepository } from './server.ts';
 
 const TOKEN = 'hf_secretsecretsecret';
@@ -24,7 +24,11 @@ interface Rig {
   readonly open: (env?: Record<string, string>) => Hub;
 }
 
-const rig = async (context: TestContext, hosted: HostedRepository = tiny): Promise<Rig> => {
+const rig = async (
+  context: TestContext,
+  hosted: HostedRepository = tiny,
+  replaced: { readonly jitter?: () => number } = {},
+): Promise<Rig> => {
   const server = await startHub(context, [hosted]);
   const home = mkdtempSync(join(tmpdir(), 'mesa-hub-'));
   context.after(() => rmSync(home, { recursive: true, force: true }));
@@ -34,7 +38,7 @@ const rig = async (context: TestContext, hosted: HostedRepository = tiny): Promi
     await turn();
   };
   const open = (env: Record<string, string> = {}): Hub =>
-    openHub({ HF_HOME: home, HF_ENDPOINT: server.endpoint, ...env }, sleep);
+    openHub({ HF_HOME: home, HF_ENDPOINT: server.endpoint, ...env }, { sleep, ...replaced });
   return { server, waits, open };
 };
 
@@ -137,6 +141,7 @@ test('how long a server asks to wait', () => {
     retryAfterMs(new Headers(headers));
   assert.equal(wait({}), null);
   assert.equal(wait({ 'retry-after': '12' }), 12_000);
+  assert.equal(wait({ 'retry-after': '0.5' }), 500);
   const date = 'Sun, 06 Nov 1994 08:49:37 GMT';
   assert.equal(wait({ date, 'retry-after': 'Sun, 06 Nov 1994 08:50:07 GMT' }), 30_000);
   assert.equal(wait({ date, 'retry-after': 'Sun, 06 Nov 1994 08:00:00 GMT' }), 0);
@@ -148,10 +153,48 @@ test('a failing server is asked again, with longer waits, then given up', async 
   const { server, open, waits } = await rig(context);
   server.fault = ({ url }) => (url.includes('/lfs/') ? { kind: 'status', status: 503 } : null);
   await failure(fetchConfig(open(), server, 'model.safetensors'), 'server');
-  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000]);
+  assert.equal(waits.length, 5);
+  for (const [index, full] of [500, 1000, 2000, 4000, 8000].entries())
+    assert.ok((waits[index] ?? 0) >= full / 2 && (waits[index] ?? 0) < full, waits.join());
   let left = 3;
   server.fault = () => (left-- > 0 ? { kind: 'status', status: 500 } : null);
   await fetchConfig(open(), server, 'model.safetensors');
+});
+
+test('waits spread by chance, but never shorter than a server asks', async (context) => {
+  const shares = [0, 0.5, 1, 0.25, 0.75];
+  const { server, open, waits } = await rig(context, tiny, { jitter: () => shares.shift() ?? 0 });
+  server.fault = () => ({ kind: 'status', status: 429 });
+  await failure(open().list(tiny, 'main'), 'rate-limited');
+  assert.deepEqual(waits, [250, 750, 2000, 2500, 7000]);
+  assert.deepEqual(
+    [1, 2, 3].map((failures) => [backoffMs(failures, 0), backoffMs(failures, 1)]),
+    [
+      [250, 500],
+      [500, 1000],
+      [1000, 2000],
+    ],
+  );
+});
+
+test('Retry-After counts from the hub and from the store behind it', async (context) => {
+  for (const [where, status, after, expected] of [
+    ['/resolve/', 429, '3', 3000],
+    ['/resolve/', 503, '5', 5000],
+    ['/lfs/', 429, '4', 4000],
+    ['/lfs/', 503, '6', 6000],
+    // No time at all is no reason to ask at once.
+    ['/lfs/', 503, '0', 250],
+  ] as const) {
+    const { server, open, waits } = await rig(context, tiny, { jitter: () => 0 });
+    let left = 1;
+    server.fault = ({ url }) =>
+      url.includes(where) && left-- > 0
+        ? { kind: 'status', status, headers: { 'retry-after': after } }
+        : null;
+    await fetchConfig(open(), server, 'model.safetensors');
+    assert.deepEqual(waits, [expected]);
+  }
 });
 
 test('nobody there', async (context) => {

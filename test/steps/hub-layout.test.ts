@@ -236,6 +236,10 @@ test('a model: one format of weights and of the tokenizer', async () => {
     'config.json',
     'pytorch_model.bin',
   ]);
+  assert.deepEqual(
+    await select({ 'config.json': '', 'tokenizer.model': '', 'model.safetensors': '' }),
+    ['config.json', 'tokenizer.model', 'model.safetensors'],
+  );
   const ggufs = { 'a-Q4_0.gguf': '', 'a-Q8_0.gguf': '' };
   assert.match(await refusal(select(ggufs)), /2 GGUF files: a-Q4_0\.gguf, a-Q8_0\.gguf; name one/u);
   assert.deepEqual(await select(ggufs, 'a-Q8_0.gguf'), ['a-Q8_0.gguf']);

@@ -117,6 +117,7 @@ const hostile: readonly (readonly [what: string, value: Buffer, message: RegExp]
   ['an object made by its class', Buffer.from(')\x81', 'latin1'), /opcode 0x81/],
   ['a tensor behind its storage', tensor(4, [3, 4], [4, 1]), /reaches beyond its storage/],
   ['a stride that leaves it', tensor(0, [2, 2], [200, 1]), /reaches beyond its storage/],
+  ['a view of more values than its storage', tensor(0, [200, 200], [0, 0]), /beyond its storage/],
   ['a storage of another size', tensor(0, [2], [1], 13), /13|promised|says/],
   ['a reference to nothing', Buffer.from([0x68, 99]), /unknown memo/],
 ];

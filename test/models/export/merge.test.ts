@@ -24,12 +24,9 @@ const root = 'goldens/lora';
 const skip = skipUnlessShared(root);
 const cases =
   skip === false
-    ? readdirSync(sharedPath(root)).filter((name) => {
-        const path = sharedPath(`${root}/${name}/adapter/adapter_config.json`);
-        if (!existsSync(path)) return false;
-        const stacked = readJson<Record<string, unknown>>(path)['target_parameters'];
-        return !Array.isArray(stacked) || stacked.length === 0;
-      })
+    ? readdirSync(sharedPath(root)).filter((name) =>
+        existsSync(sharedPath(`${root}/${name}/adapter`)),
+      )
     : [];
 
 interface Case {

@@ -97,12 +97,6 @@ describe('load-adapter', { skip }, () => {
   for (const name of adapters) {
     test(`${name}: generate computes PEFT's log-probabilities`, async () => {
       const folder = sharedPath(`${root}/${name}`);
-      const config = readJson<Record<string, unknown>>(join(folder, 'adapter/adapter_config.json'));
-      const stacked = config['target_parameters'];
-      if (Array.isArray(stacked) && stacked.length > 0) {
-        await refused(join(folder, 'adapter'), /target_parameters.*not supported/);
-        return;
-      }
       const run = await load(join(folder, 'adapter'));
       const adapter = run.output('adapter', 'adapter');
       assert.deepEqual(adapter.names, ['adapter_config.json', 'adapter_model.safetensors']);
@@ -230,6 +224,42 @@ describe('load-adapter', { skip }, () => {
       assert.match(error.message, /q_proj\.lora_A\.weight is \[4, \d+\], the model needs/);
       return true;
     });
+  });
+
+  test('what stacked tensors and target_parameters do not agree on is named', async () => {
+    const experts = 'base_model.model.model.layers.0.mlp.experts';
+    const parameters = ['down_proj', 'gate.weight', 'gate_up_proj'];
+    const drop = (name: string) => (tensors: Map<string, NamedTensor>) => void tensors.delete(name);
+    const cases: readonly [Parameters<typeof changed>[1], RegExp][] = [
+      [
+        { tensors: drop(`${experts}.base_layer.lora_B.weight`) },
+        /lacks .*experts\.base_layer\.lora_B\.weight/,
+      ],
+      [{ tensors: drop(`${experts}.lora_A.weight`) }, /lacks .*experts\.lora_A\.weight/],
+      [
+        { config: { target_parameters: ['down_proj', 'gate.weight'] } },
+        /tensors of .*experts\.base_layer, which target_modules/,
+      ],
+      [{ config: { target_parameters: [] } }, /tensors of .*mlp\.(gate|experts)/],
+      [{ config: { target_parameters: [...parameters, 'up_proj'] } }, /names up_proj/],
+      [{ config: { target_parameters: 'down_proj' } }, /expected a list of names/],
+      [{ config: { r: 3 } }, /is \[4, 48\].*rank 3/],
+      [{ config: { rank_pattern: { '.*down_proj': 5 } } }, /is \[\d+, 48\].*gate_up_proj|rank 5/],
+      [{ config: { lora_dropout: 0.1 } }, /target_parameters does not work with lora_dropout/],
+      [
+        {
+          tensors: (tensors) => {
+            const name = `${experts}.lora_B.weight`;
+            const { shape, data } = tensors.get(name) ?? { shape: [], data: new Float32Array() };
+            const [rows = 0] = shape;
+            tensors.set(name, { name, shape: [rows, 12], data: data.slice(0, rows * 12) });
+          },
+        },
+        /different numbers of experts/,
+      ],
+    ];
+    for (const [change, message] of cases)
+      await refused(changed('mixtral-all-linear', change), message);
   });
 
   test('training.json of an adapter that MESA made is kept', async () => {
