@@ -6,7 +6,7 @@ const withBlocks = ['nf4', 'fp4', 'int4'];
 
 export const quantize = defineStep({
   name: 'quantize',
-  version: 1,
+  version: 2,
   summary: 'Makes a model smaller: its linear layers in 4 or 8 bits.',
   params: {
     type: 'object',
