@@ -2,7 +2,12 @@
 // it is asked for. It knows nothing of the engine; an InputArtifact has the shape it needs.
 
 import { CheckpointError } from './checkpoint/error.ts';
-import { aliasesOf, checkInventory, expectedTensors } from './checkpoint/inventory.ts';
+import {
+  aliasesOf,
+  checkInventory,
+  expectedTensors,
+  withoutAliases,
+} from './checkpoint/inventory.ts';
 import { isRecord, readJsonObject, type JsonRecord } from './checkpoint/json.ts';
 import {
   openCheckpoint,
@@ -50,7 +55,7 @@ export interface Model {
   readonly config: ModelConfig;
   /** Null where the model has none (prompts then come as token ids). */
   tokenizer(): Promise<Tokenizer | null>;
-  /** The tensors as they are stored; none is read. Throws CheckpointError where files and config don't agree. */
+  /** The tensors as they are stored, each once; none is read. Throws CheckpointError where files and config don't agree. */
   tensors(): StoredTensors;
   /**
    * The weights in the form the runtime maps. The first call with a mode may write a converted copy into `derived`
@@ -72,7 +77,7 @@ export const openModel = (artifact: ArtifactFiles): Model => {
   const tensors = (): StoredTensors => {
     const found = openCheckpoint(checkpointFiles, document.config);
     checkInventory(checkpointFiles.files[0]?.path ?? path, config, found);
-    return inOrder(found, config);
+    return inOrder(withoutAliases(config, found), config);
   };
   return {
     document,

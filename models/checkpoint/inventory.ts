@@ -81,6 +81,15 @@ export const aliasesOf = (config: ModelConfig): ReadonlyMap<string, string> => {
   return new Map(config.tied ? [[`${head}.weight`, `${embeddings}.weight`]] : []);
 };
 
+/** Without what only repeats another tensor: nothing reads a tied head, so nothing shall copy or count it. */
+export const withoutAliases = <Tensor>(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, Tensor>,
+): ReadonlyMap<string, Tensor> => {
+  const aliases = aliasesOf(config);
+  return new Map([...tensors].filter(([name]) => !aliases.has(name)));
+};
+
 /** Every expected tensor is there with its shape, and nothing else is. */
 export const checkInventory = (
   where: string,

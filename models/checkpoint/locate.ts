@@ -17,7 +17,7 @@ import { CheckpointError } from './error.ts';
 import { readWholeFile } from './file.ts';
 import { configFromGguf } from './gguf-config.ts';
 import { readGgufHeader } from './gguf.ts';
-import { aliasesOf, checkInventory } from './inventory.ts';
+import { checkInventory, withoutAliases } from './inventory.ts';
 import { readJsonObject, type JsonRecord } from './json.ts';
 import { readIndex, shardsOf } from './sharded.ts';
 
@@ -92,14 +92,7 @@ const checked = (
   const config = configOf(where, json);
   const tensors = openCheckpoint(checkpoint, json);
   checkInventory(checkpoint.index ?? checkpoint.files[0]?.path ?? where, config, tensors);
-  // The tied head isn't read, even where the file repeats it.
-  const aliases = aliasesOf(config);
-  return {
-    config: json,
-    checkpoint,
-    tensors: new Map([...tensors].filter(([name]) => !aliases.has(name))),
-    tokenizer,
-  };
+  return { config: json, checkpoint, tensors: withoutAliases(config, tensors), tokenizer };
 };
 
 /** The config, with its own errors told as errors of its file. */

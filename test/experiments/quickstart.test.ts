@@ -2,7 +2,7 @@
 // the cache the second time, and after a change runs what depends on it alone. And: every experiment file checks clean.
 
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ComparisonDocument, ScoresDocument } from '../../schemas/artifact.ts';
@@ -27,9 +27,9 @@ const ends = (): Record<string, string> =>
   Object.fromEntries(rig.record().steps.map(({ step, state }) => [step, state]));
 
 test('every experiment in the project checks clean', async () => {
-  const files = ['quickstart', 'pretrain-tiny', 'smollm2-medmcqa'].map(
-    (name) => `experiments/${name}.yaml`,
-  );
+  const files = readdirSync(rig.path('experiments'))
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => `experiments/${name}`);
   const { code, stdout, stderr } = await rig.run(['check', ...files]);
   assert.equal(code, 0, stdout + stderr);
 });

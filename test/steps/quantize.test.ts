@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
+import { modelConfig } from '../../models/config.ts';
 import { openModel } from '../../models/model.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { loadModel } from '../../steps/load-model/step.ts';
 import { quantize } from '../../steps/quantize/step.ts';
-import { firstDifference, goldenTensors } from '../models/files.ts';
+import { firstDifference, goldenTensors, temporaryFolder } from '../models/files.ts';
+import { torchFile } from '../models/torch-file.ts';
 import { sharedPath, skipUnlessShared } from '../shared.ts';
 import { runStep } from './context.ts';
 
@@ -102,6 +106,46 @@ test('int4 is mapped from its own file: nothing is written beside it', { skip },
     assert.equal(weights.get(name)?.data.path, artifact.file('model.safetensors'));
   base.dispose();
   run.dispose();
+});
+
+test('a tied head that a checkpoint repeats is neither copied nor counted', async () => {
+  using made = temporaryFolder();
+  const config = {
+    model_type: 'llama',
+    vocab_size: 64,
+    hidden_size: 16,
+    intermediate_size: 32,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    tie_word_embeddings: true,
+  };
+  const path = join(made.path, 'plain.safetensors');
+  writeRandomCheckpoint(path, config, modelConfig(config), 1);
+  const plain = goldenTensors(path);
+  const tensors = plain.names.map((name) => ({
+    name,
+    shape: plain.shape(name),
+    storage: plain.values(name),
+  }));
+  const head = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
+  made.write('config.json', JSON.stringify(config));
+  const bytes: number[] = [];
+  for (const repeated of [[], [{ ...head, name: 'lm_head.weight' }]]) {
+    made.write('pytorch_model.bin', torchFile([...tensors, ...repeated]));
+    const base = await runStep(loadModel, { params: { source: 'path', path: made.path } });
+    const run = await runStep(quantize, {
+      params: { format: 'nf4' },
+      inputs: { model: base.output('model', 'model') },
+    });
+    const artifact = run.output('model', 'model');
+    const names = goldenTensors(artifact.file('model.safetensors')).names;
+    assert.ok(!names.includes('lm_head.weight'));
+    const { quantization } = openModel(artifact).document;
+    bytes.push(Number(quantization?.['bytes_before']), Number(quantization?.['bytes_after']));
+    base.dispose();
+    run.dispose();
+  }
+  assert.deepEqual(bytes.slice(0, 2), bytes.slice(2));
 });
 
 test('parameters that have no meaning for a format are told', () => {

@@ -12,6 +12,7 @@ import { readTensor } from '../../../models/checkpoint/stored.ts';
 import { readTorchFile } from '../../../models/checkpoint/torch.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
 import { firstDifference, goldenTensors, temporaryFolder } from '../files.ts';
+import { global, text, tuple } from '../torch-file.ts';
 
 const root = 'goldens/architectures/biogpt';
 const skip = skipUnlessShared(root);
@@ -42,15 +43,6 @@ const legacy = (state: Buffer, storage: Buffer): Buffer => {
   size.writeBigUInt64LE(BigInt(storage.length / 4));
   return Buffer.concat([magic, version, system, state, keys, size, storage]);
 };
-const text = (value: string): Buffer => {
-  const bytes = Buffer.from(value);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  return Buffer.concat([Buffer.from('X'), length, bytes]);
-};
-const global = (name: string): Buffer => Buffer.from(`c${name.replace(/\.([^.]*)$/, '\n$1')}\n`);
-const tuple = (...items: Buffer[]): Buffer =>
-  Buffer.concat([Buffer.from('('), ...items, Buffer.from('t')]);
 const int = (value: number): Buffer => Buffer.from([0x4b, value]);
 const tensor = (offset: number, shape: number[], strides: number[], values = 12): Buffer =>
   Buffer.concat([
