@@ -9,7 +9,7 @@ const samples = (params: JsonObject): boolean =>
 
 export const generate = defineStep({
   name: 'generate',
-  version: 1,
+  version: 2,
   summary: 'Answers prompts with a model: free text, likelihoods of choices, or perplexity.',
   params: {
     type: 'object',
