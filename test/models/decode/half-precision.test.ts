@@ -87,7 +87,7 @@ for (const path of everyKind) {
         const { config, weights } = openTiny(path, compute === 'float16' ? 'stored' : 'packed');
         const model = (g: GraphBuilder) => {
           const tensors = new ModelTensors(g, weights, new Map(), compute);
-          return { tensors, linears: storedLinears(tensors, { activations: 'float' }) };
+          return { tensors, linears: storedLinears(tensors, { activations: 'plain' }) };
         };
         for (const head of ['next', 'logits', 'scores'] as const) {
           const graph = decodeGraph({ config, head, compute, model });
