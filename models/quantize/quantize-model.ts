@@ -45,6 +45,16 @@ export interface QuantizeResult {
   readonly bytesAfter: number;
 }
 
+/** No layer would change: a result that calls itself quantised would be the model as it was. */
+export class NothingToQuantize extends Error {
+  override readonly name = 'NothingToQuantize';
+  readonly kept: QuantizeResult['kept'];
+  constructor(kept: QuantizeResult['kept']) {
+    super('no layer can be quantised');
+    this.kept = kept;
+  }
+}
+
 /** Called before each tensor: progress, and the moment to stop. */
 export type OnTensor = (done: number, total: number, name: string) => void;
 
@@ -77,6 +87,8 @@ export const quantizeModel = (
     if (copied.described !== null) described[tensor.name] = copied.described;
     return { tensor, declared: [copied.declared], format: null };
   });
+
+  if (plans.every(({ format: chosen }) => chosen === null)) throw new NothingToQuantize(kept);
 
   const isMesa = Object.keys(described).length > 0;
   using files = new OpenFiles();

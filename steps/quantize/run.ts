@@ -2,12 +2,13 @@
 
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StepContext } from '../../engine/step.ts';
+import { StepError, type StepContext } from '../../engine/step.ts';
 import type { ModelDocument } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { sha256OfFile } from '../../models/checkpoint/digest.ts';
 import { openModel } from '../../models/model.ts';
 import {
+  NothingToQuantize,
   quantizeModel,
   type QuantizeFormat,
   type QuantizeResult,
@@ -27,15 +28,17 @@ export const run = async (context: StepContext): Promise<void> =>
     const blockSize = Number(params['block_size'] ?? (format === 'int4' ? 32 : 64));
     const skipModules = (params['skip_modules'] ?? ['lm_head']) as readonly string[];
     const path = join(output.folder, fileName);
-    const result = quantizeModel(
-      path,
-      model.tensors(),
-      model.config,
-      { format, blockSize, doubleQuant, skipModules },
-      (done, total, name) => {
-        context.signal.throwIfAborted();
-        context.progress({ unit: 'tensors', done, total, note: name });
-      },
+    const result = orRefuse(format, () =>
+      quantizeModel(
+        path,
+        model.tensors(),
+        model.config,
+        { format, blockSize, doubleQuant, skipModules },
+        (done, total, name) => {
+          context.signal.throwIfAborted();
+          context.progress({ unit: 'tensors', done, total, note: name });
+        },
+      ),
     );
 
     const { document } = model;
@@ -72,6 +75,27 @@ export const run = async (context: StepContext): Promise<void> =>
     writeFileSync(join(output.folder, 'model.json'), `${JSON.stringify(written, null, 1)}\n`);
     report(context, format, result);
   });
+
+/** `14 layers (model.layers.0.mlp.down_proj ...): rows of 88 values ...`, for each reason. */
+const reasonsOf = (kept: QuantizeResult['kept']): string[] =>
+  [...Map.groupBy(kept, ({ reason }) => reason)].map(([reason, layers]) =>
+    layers.length === 1
+      ? `${layers[0]?.name ?? ''}: ${reason}`
+      : `${layers.length} layers (${layers[0]?.name ?? ''} ...): ${reason}`,
+  );
+
+const orRefuse = (format: QuantizeFormat, work: () => QuantizeResult): QuantizeResult => {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof NothingToQuantize)) throw error;
+    throw new StepError(
+      'E511',
+      `no layer of this model can be ${format}: ${reasonsOf(error.kept).join('; ')}`,
+      'nf4, fp4 and int8 take layers of any size',
+    );
+  }
+};
 
 /** The config as transformers wants it for a quantised checkpoint, where it can read one. */
 const withQuantization = (
@@ -128,5 +152,5 @@ const report = (
       ]),
   });
   const refused = kept.filter(({ reason }) => reason !== 'skip_modules');
-  for (const { name, reason } of refused) context.warn(`${name} stays as it is: ${reason}`);
+  for (const reason of reasonsOf(refused)) context.warn(`not quantised: ${reason}`);
 };

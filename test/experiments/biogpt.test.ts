@@ -17,6 +17,7 @@ import type {
 } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { startHub } from '../hub/server.ts';
+import { Results } from '../results.ts';
 import { Rig } from '../rig.ts';
 import { projectRoot, readSharedJson, sharedPath, skipUnlessShared } from '../shared.ts';
 import { linearLayers, model, QUESTIONS, questions, TABLES } from './biogpt-hub.ts';
@@ -30,18 +31,14 @@ const rig = new Rig();
 cpSync(join(projectRoot, FILE), rig.path(FILE));
 after(() => rig.dispose());
 
-const cat = async (result: string, file: string): Promise<string> => {
-  const { code, stdout, stderr } = await rig.run(['cat', `last/${result}`, '--file', file]);
-  assert.equal(code, 0, stderr);
-  return stdout;
+const document = async <Document>(step: string, name: string): Promise<Document> => {
+  using results = new Results(rig.root);
+  return await results.document<Document>(step, name);
 };
-const document = async <Document>(result: string, file: string): Promise<Document> =>
-  JSON.parse(await cat(result, file)) as Document;
-const rowsOf = async <Row>(result: string): Promise<readonly Row[]> =>
-  (await cat(result, 'rows.jsonl'))
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Row);
+const rowsOf = async <Row>(step: string): Promise<readonly Row[]> => {
+  using results = new Results(rig.root);
+  return await results.rows<Row>(step);
+};
 /** Step -> how it ended. */
 const ends = (): Record<string, string> =>
   Object.fromEntries(rig.record().steps.map(({ step, state }) => [step, state]));

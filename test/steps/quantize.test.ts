@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { StepError } from '../../engine/step.ts';
 import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
 import { modelConfig } from '../../models/config.ts';
 import { openModel } from '../../models/model.ts';
@@ -13,7 +14,7 @@ import { quantize } from '../../steps/quantize/step.ts';
 import { firstDifference, goldenTensors, temporaryFolder } from '../models/files.ts';
 import { torchFile } from '../models/torch-file.ts';
 import { sharedPath, skipUnlessShared } from '../shared.ts';
-import { runStep } from './context.ts';
+import { prepareStep, runStep } from './context.ts';
 
 const folder = 'goldens/quantization';
 const skip = skipUnlessShared(folder);
@@ -146,6 +147,34 @@ test('a tied head that a checkpoint repeats is neither copied nor counted', asyn
     run.dispose();
   }
   assert.deepEqual(bytes.slice(0, 2), bytes.slice(2));
+});
+
+test('sizes that a format’s blocks don’t divide are told once for a reason; where none fits, it is refused', async () => {
+  const config = {
+    model_type: 'llama',
+    vocab_size: 64,
+    hidden_size: 24,
+    intermediate_size: 64,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+  };
+  const base = await runStep(loadModel, { params: { source: 'init', config } });
+  const inputs = { model: base.output('model', 'model') };
+  const run = await runStep(quantize, { params: { format: 'q8_0' }, inputs });
+  assert.deepEqual(run.warnings, [
+    'not quantised: 12 layers (model.layers.0.mlp.gate_proj ...): rows of 24 values are no whole number of blocks of 32',
+  ]);
+  const none = prepareStep(quantize, {
+    params: { format: 'q8_0', skip_modules: ['lm_head', 'down_proj'] },
+    inputs,
+  });
+  await assert.rejects(Promise.resolve(quantize.run(none.context)), (error: unknown) => {
+    assert.ok(error instanceof StepError);
+    assert.equal(error.code, 'E511');
+    assert.match(error.message, /no layer of this model can be q8_0: .*12 layers .*rows of 24/);
+    return true;
+  });
+  for (const each of [base, run, none]) each.dispose();
 });
 
 test('parameters that have no meaning for a format are told', () => {
