@@ -161,9 +161,11 @@ test('sizes that a format’s blocks don’t divide are told once for a reason; 
   const base = await runStep(loadModel, { params: { source: 'init', config } });
   const inputs = { model: base.output('model', 'model') };
   const run = await runStep(quantize, { params: { format: 'q8_0' }, inputs });
-  assert.deepEqual(run.warnings, [
-    'not quantised: 12 layers (model.layers.0.mlp.gate_proj ...): rows of 24 values are no whole number of blocks of 32',
-  ]);
+  assert.equal(run.warnings.length, 1);
+  assert.match(
+    run.warnings[0]!,
+    /^not quantised: 12 layers \(model\.layers\.0\.\S+ \.\.\.\): rows of 24 /,
+  );
   const none = prepareStep(quantize, {
     params: { format: 'q8_0', skip_modules: ['lm_head', 'down_proj'] },
     inputs,
