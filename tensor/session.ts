@@ -1,6 +1,7 @@
 // Running graphs: the one file that imports onnxruntime-node. It sets the options that keep numbers exact and memory
 // small (each of the runtime's traps is met here, with its reason), checks what is fed, and turns the runtime's
 // failures into errors that say what to do. A run blocks the event loop of its thread until it is done.
+import './runtime-environment.ts';
 import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
 import type { DType, TensorData } from './dtype.ts';
 import type { Feed, Feeds } from './feeds.ts';

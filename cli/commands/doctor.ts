@@ -65,14 +65,11 @@ const runtime = async (): Promise<Finding> => {
   const require = createRequire(import.meta.url);
   try {
     const { version } = require('onnxruntime-node/package.json') as { readonly version: string };
-    const { listSupportedBackends } = await import('onnxruntime-node');
-    const providers = listSupportedBackends()
-      .filter(({ bundled }) => bundled)
-      .map(({ name }) => name);
+    const { availableDevices } = await import('../../tensor/session.ts');
     return {
       what: 'onnxruntime',
       state: 'ok',
-      text: `${version}, providers ${providers.join(', ')}`,
+      text: `${version}, providers ${availableDevices().join(', ')}`,
     };
   } catch (error) {
     const text = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
