@@ -3,7 +3,7 @@
 // two hold 16 bits, and three the 24 of a float32 (of the largest value that shares s): integer weights then stay
 // packed and the product is as exact as float32's. Digits lie below each other, so that weights are read once:
 //
-//     x [M, K] -> digits [count * M, K] -> one product [count * M, N] -> sum, smallest first [M, N]
+//     x [M, K] -> digits [count * M, K] -> one product [count * M, N] -> sum [M, N]
 
 import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';

@@ -74,7 +74,10 @@ export const openModel = (artifact: ArtifactFiles): Model => {
     files: checkpoint.files.map(({ name }) => ({ name, path: artifact.file(name) })),
     index: null,
   };
-  const tensors = (): StoredTensors => {
+  let opened: StoredTensors | undefined;
+  // Headers are read and checked once, however many ask.
+  const tensors = (): StoredTensors => (opened ??= open());
+  const open = (): StoredTensors => {
     const found = openCheckpoint(checkpointFiles, document.config);
     checkInventory(checkpointFiles.files[0]?.path ?? path, config, found);
     return inOrder(withoutAliases(config, found), config);
