@@ -148,7 +148,6 @@ const int8Product = (
     {
       data: tensors.mapped(name, 'int8', weight.shape, weight.data),
       scales: tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales),
-      zeros: g.constant(new Int8Array(n), 'int8'),
     },
   );
   return g.reshape(sumOfRowDigits(g, products, digits), [...x.shape.slice(0, -1), n]);

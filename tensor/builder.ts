@@ -171,12 +171,14 @@ export class GraphBuilder extends GraphCore {
     return this.one('matMulIntegerToFloat', trim(inputs), {});
   }
 
-  /** (a - aZero) @ (b - bZero)^T times the scales: activations [M, K], a weight as it lies [N, K] with N scales. */
-  qGemm(
-    a: { data: Value; scale: Value; zero: Value },
-    b: { data: Value; scales: Value; zeros: Value },
-  ): Value {
-    return this.one('qGemm', [a.data, a.scale, a.zero, b.data, b.scales, b.zeros], {});
+  /**
+   * (a - zero) @ b^T times the scales: activations [M, K], an int8 weight as it lies [N, K] with N scales. Its zeros are
+   * its own: where the runtime makes a weight uint8 (see session.ts), it can't do so twice with the same zeros.
+   */
+  qGemm(a: { data: Value; scale: Value; zero: Value }, b: { data: Value; scales: Value }): Value {
+    const rows = Number(b.data.shape[0] ?? 0);
+    const zeros = this.constant(new Int8Array(rows), 'int8', [rows], false);
+    return this.one('qGemm', [a.data, a.scale, a.zero, b.data, b.scales, zeros], {});
   }
 
   /** Packed to float: q - zero, times scale; blockSize 0 is one scale per index of `axis` (or for all). */

@@ -50,12 +50,14 @@ export class GraphCore {
 
   /**
    * A constant written into the model. A number is a scalar; an array of numbers is converted to `dtype`. Equal
-   * small constants are one. For anything over a few kilobytes use `external` or `initializer`.
+   * small constants are one, unless `shared` is false. For anything over a few kilobytes use `external` or
+   * `initializer`.
    */
   constant(
     data: number | readonly number[] | TensorData,
     dtype: DType = 'float32',
     shape?: Shape,
+    shared = true,
   ): Value {
     const array =
       typeof data === 'number'
@@ -73,7 +75,8 @@ export class GraphCore {
     ) {
       this.#fail(`constant ${dtype} ${showShape(dims)} can't be made of ${array.length} numbers`);
     }
-    const key = array.length <= 64 ? `${dtype} ${showShape(dims)} ${array.join(',')}` : undefined;
+    const small = shared && array.length <= 64;
+    const key = small ? `${dtype} ${showShape(dims)} ${array.join(',')}` : undefined;
     const known = key === undefined ? undefined : this.#constants.get(key);
     if (known !== undefined) return known;
     const value = this.#own({ name: this.#unique('constant'), dtype, shape: dims });

@@ -87,6 +87,8 @@ function configuration(graph: Graph, options: SessionOptions): Record<string, st
     'session.model_external_initializers_file_folder_path': '/',
     // DequantizeLinear + MatMul fuses into MatMulNBits; without this its activations become int8 silently.
     'session.qdq_matmulnbits_accuracy_level': '1',
+    // Without VNNI (AVX2, the first AVX-512) uint8 times int8 saturates in 16 bits: weights become uint8 there.
+    'session.x64quantprecision': '1',
     'session.disable_prepacking': options.prepack === false ? '1' : '0',
     ...(disabled.length > 0
       ? { 'optimization.disable_specified_optimizers': [...new Set(disabled)].sort().join(';') }

@@ -6,12 +6,13 @@ import type { Value } from '../../tensor/graph.ts';
 import type { Device } from '../../tensor/session.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Activations } from '../digits.ts';
-import { hasExactKernel, storedLinears, type LinearOptions } from '../linear.ts';
+import { storedLinears } from '../linear.ts';
 import { checkAdapter, fitAdapter, loraLinears, savedSubstitutes } from '../linear-lora.ts';
 import type { AdapterFiles } from '../peft-files.ts';
 import { ModelTensors, type Compute } from '../tensors.ts';
 import type { WeightSource } from '../weights.ts';
 import type { Head } from './graph.ts';
+import { leastRowsOf } from './one-row.ts';
 import { createRunner, type Runner } from './runner.ts';
 
 export interface DecoderOptions {
@@ -29,20 +30,6 @@ export interface DecoderOptions {
   readonly compute?: Compute;
 }
 
-/**
- * Prepacked fp32 products and integer ones give a row the same bits alone and among others; a kernel that unpacks
- * weights as it goes needs a second row (measured: see docs/design).
- */
-const leastRowsOf = (weights: WeightSource, { activations }: LinearOptions): 1 | 2 => {
-  const unsteady = weights.names.some((name) => {
-    const weight = weights.get(name);
-    if (weight === undefined) return false;
-    // 16-bit floats are float32 by the time they are multiplied with (runner.ts).
-    return weight.kind !== 'float' && hasExactKernel(weight, activations);
-  });
-  return unsteady ? 2 : 1;
-};
-
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
   const { config, weights, adapter, head, maxLength, threads } = options;
@@ -59,7 +46,7 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     maxLength,
     longest,
     // Where no kernel keeps a row's bits, a second row is no help.
-    leastRows: device === 'cpu' ? leastRowsOf(weights, linearOptions) : 1,
+    leastRows: device === 'cpu' ? await leastRowsOf(weights, linearOptions) : 1,
     threads,
     device,
     compute,

@@ -36,7 +36,6 @@ const rowProduct = (count: number): Promise<Session> => {
     {
       data: g.initializer('w', 'int8', [N, K]),
       scales: g.initializer('s', 'float32', [N]),
-      zeros: g.constant(new Int8Array(N), 'int8'),
     },
   );
   g.output('y', sumOfRowDigits(g, products, digits));
