@@ -1,8 +1,8 @@
 // Tokens per second of reading prompts and of decoding, on a real model file. The peer (transformers, the same
 // weights as fp32 and bf16) runs in the same call where Python has it.
 //   node bench/decode.ts --model FILE [--run float32:float,stored:float,stored:int8,...] [--rows 1,32] [--prompt 64]
-//     [--new 48] [--read 512] [--threads 2] [--peer python --folder HF]
-// A run is `weights:activations`; weights are float32, stored (as the file has them) or a format of the step quantize.
+//     [--new 48] [--read 512] [--threads 2] [--turns 5] [--peer python --folder HF]
+// Medians of the turns, lowest and highest behind. A run is `weights:activations`; weights are float32, stored (as the file has them) or a format of the step quantize.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -26,12 +26,14 @@ const { values: flags } = parseArgs({
     new: { type: 'string', default: '48' },
     read: { type: 'string', default: '512' },
     threads: { type: 'string', default: '2' },
+    turns: { type: 'string', default: '5' },
     peer: { type: 'string' },
     folder: { type: 'string' },
   },
 });
 if (flags.model === undefined) throw new Error('--model FILE');
 const threads = Number(flags.threads);
+const turns = Number(flags.turns);
 const original = await benchModel(flags.model);
 const { config } = original;
 
@@ -77,20 +79,31 @@ const measure = async (weights: string, activations: Activations): Promise<void>
   };
   const length = Number(flags.read);
   await read(prompt(length, 99));
-  const times: number[] = [];
-  for (let turn = 0; turn < 3; turn += 1) {
-    times.push(await seconds(() => read(prompt(length, 100 + turn))));
-  }
-  console.log(`  read ${length}: ${(length / median(times)).toFixed(0)} tokens/s`);
+  const report = (what: string, rates: readonly number[]): void => {
+    const [low, high] = [Math.min(...rates), Math.max(...rates)].map((rate) => rate.toFixed(0));
+    console.log(`  ${what}: ${median(rates).toFixed(0)} tokens/s (${low} to ${high})`);
+  };
+  const inTurn = async (work: (turn: number) => Promise<number>): Promise<number[]> => {
+    const rates: number[] = [];
+    for (let turn = 0; turn < turns; turn += 1) rates.push(await work(turn));
+    return rates;
+  };
+  report(
+    `read ${length}`,
+    await inTurn(async (turn) => length / (await seconds(() => read(prompt(length, 100 + turn))))),
+  );
   const tokens = ragged.reduce((sum, { length: own }) => sum + own, 0);
-  const all = await seconds(async () => {
+  const readAll = async (): Promise<void> => {
     for (const one of ragged) await read(one);
-  });
-  console.log(`  read ${ragged.length} ragged prompts: ${(tokens / all).toFixed(0)} tokens/s`);
+  };
+  report(
+    `read ${ragged.length} ragged prompts`,
+    await inTurn(async () => tokens / (await seconds(readAll))),
+  );
   for (const rows of flags.rows.split(',').map(Number)) {
     const made = Number(flags.new);
     const rates: number[] = [];
-    for (let turn = 0; turn < 2; turn += 1) {
+    for (let turn = 0; turn < turns; turn += 1) {
       let from = 0;
       let counted = 0;
       await generateText(
@@ -119,7 +132,7 @@ const measure = async (weights: string, activations: Activations): Promise<void>
         },
       );
     }
-    console.log(`  decode ${rows} rows: ${Math.max(...rates).toFixed(0)} tokens/s`);
+    report(`decode ${rows} rows`, rates);
   }
   console.log(`  peak memory so far ${peakMb().toFixed(0)} MB`);
   await runner.release();

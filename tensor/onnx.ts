@@ -154,6 +154,12 @@ function nameValues(graph: Graph): { names: Map<Value, string>; copies: [Value, 
   return { names, copies };
 }
 
+/** What nodes make and nobody outside sees. */
+const inner = (graph: Graph): readonly Value[] => {
+  const outer = new Set(graph.outputs.map(({ value }) => value));
+  return graph.nodes.flatMap((node) => node.outputs).filter((value) => !outer.has(value));
+};
+
 /** The model's bytes. Memory initialisers in `embed` are written into it; others are named for the session to give. */
 export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>): Uint8Array {
   const { names, copies } = nameValues(graph);
@@ -202,6 +208,10 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
     for (const { name, value } of graph.outputs) {
       body.message(12, (info) => valueInfo(info, name, value));
     }
+    // Shapes of inner values: the runtime infers few symbolic ones, reuses no memory where it doesn't know them, and
+    // spends seconds on looking for some (its planner is quadratic in what it can't reuse).
+    for (const value of inner(graph))
+      body.message(13, (info) => valueInfo(info, nameOf(value), value));
   });
   model.message(8, (opset) => opset.string(1, '').int(2, opsetVersion));
   model.message(8, (opset) => opset.string(1, 'com.microsoft').int(2, 1));
