@@ -7,7 +7,7 @@
 import type { GraphBuilder } from '../tensor/builder.ts';
 import type { Value } from '../tensor/graph.ts';
 import type { ModelConfig } from './config.ts';
-import type { Attention } from './transformer.ts';
+import { separate, type Attention } from './transformer.ts';
 
 /** Inputs of a graph over S slots of length L. Flat token index = slot * L + place in the slot. */
 export interface SlotInputs {
@@ -45,7 +45,8 @@ export const slotAttention = (
   config: ModelConfig,
   inputs: SlotInputs,
 ): Attention => ({
-  attend: ({ layer, q, k, v }) => {
+  attend: ({ layer, qkv }) => {
+    const [q, k, v] = separate(g, config, qkv);
     const { heads, kvHeads, headDim, scales, windows, softcap } = config.attention;
     const group = heads / kvHeads;
     const rotate = (x: Value, count: number): Value => {

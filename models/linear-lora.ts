@@ -199,6 +199,8 @@ export const loraLinears = (
     apply: (module, x) => adapted(module, x, base.apply(module, x)),
     applyAll: (modules, x) =>
       base.applyAll(modules, x).map((y, index) => adapted(modules[index] ?? '', x, y)),
+    applyJoined: (modules, x) =>
+      modules.some((module) => adapter.targets.has(module)) ? null : base.applyJoined(modules, x),
   };
 };
 

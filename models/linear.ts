@@ -25,6 +25,8 @@ export interface Linears {
   apply(module: string, x: Value): Value;
   /** Several modules over the same x, in one product where their weights allow it (merged.ts). */
   applyAll(modules: readonly string[], x: Value): readonly Value[];
+  /** The same with results side by side, [..., sum of all out]; null where they aren't one product. */
+  applyJoined(modules: readonly string[], x: Value): Value | null;
 }
 
 type WeightOf<K extends Weight['kind']> = Weight & { readonly kind: K };
@@ -59,20 +61,33 @@ export const storedLinears = (tensors: ModelTensors, options: LinearOptions): Li
     const y = g.fusedMatMul(g.cast(x, tensors.compute), trained, { transB: true });
     return withBias(module, g.cast(y, 'float32'));
   };
+  const applyJoined = (modules: readonly string[], x: Value): Value | null => {
+    const names = modules.map((module) => `${module}.weight`);
+    // Gradients are those of single layers.
+    if (options.activations === 'plain') return null;
+    if (names.some((name) => tensors.substitute(name) !== undefined)) return null;
+    const biases = modules.map((module) => `${module}.bias`).filter((bias) => tensors.has(bias));
+    if (biases.length > 0 && biases.length < modules.length) return null;
+    const merged = mergedWeight(names.map((name) => tensors.weight(name)));
+    if (merged === null) return null;
+    const y = multiplied(names.join('+'), merged, x);
+    if (biases.length === 0) return y;
+    return g.add(
+      y,
+      g.concat(
+        biases.map((bias) => tensors.float(bias)),
+        0,
+      ),
+    );
+  };
   return {
     apply,
+    applyJoined,
     applyAll: (modules, x) => {
-      const names = modules.map((module) => `${module}.weight`);
-      const merged =
-        // Gradients are those of single layers.
-        options.activations === 'plain' ||
-        names.some((name) => tensors.substitute(name) !== undefined)
-          ? null
-          : mergedWeight(names.map((name) => tensors.weight(name)));
-      if (merged === null) return modules.map((module) => apply(module, x));
-      const y = multiplied(names.join('+'), merged, x);
-      const sizes = names.map((name) => tensors.weight(name).shape[0]);
-      return g.split(y, -1, sizes).map((part, index) => withBias(modules[index] ?? '', part));
+      const joined = applyJoined(modules, x);
+      if (joined === null) return modules.map((module) => apply(module, x));
+      const sizes = modules.map((module) => tensors.weight(`${module}.weight`).shape[0]);
+      return g.split(joined, -1, sizes);
     },
   };
 };

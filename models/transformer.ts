@@ -17,13 +17,27 @@ import { modelModules } from './modules.ts';
 import { norm } from './norm.ts';
 import type { ModelTensors } from './tensors.ts';
 
-/** Queries, keys and values of one layer, before any rotation: [..., heads * headDim], [..., kvHeads * headDim]. */
+/** [..., heads * headDim], and twice [..., kvHeads * headDim]. */
+export type Parts = readonly [q: Value, k: Value, v: Value];
+
+/** Queries, keys and values of one layer, before any rotation. */
 export interface AttentionInputs {
   readonly layer: number;
-  readonly q: Value;
-  readonly k: Value;
-  readonly v: Value;
+  /** Three values, or one of them side by side: [..., (heads + 2 kvHeads) * headDim]. */
+  readonly qkv: Value | Parts;
 }
+
+export const isJoined = (qkv: AttentionInputs['qkv']): qkv is Value => 'shape' in qkv;
+
+export const separate = (
+  g: GraphBuilder,
+  { attention: { heads, kvHeads, headDim } }: ModelConfig,
+  qkv: AttentionInputs['qkv'],
+): Parts => {
+  if (!isJoined(qkv)) return qkv;
+  const sizes = [heads * headDim, kvHeads * headDim, kvHeads * headDim];
+  return three(g.split(qkv, -1, sizes));
+};
 
 /**
  * How attention is computed. A strategy rotates q and k if the model says so, applies the layer's scale, window and
@@ -95,8 +109,8 @@ const layerOf = (parts: TransformerParts, index: number, x: Value): Value => {
 
   const attended = g.scope('attention', () => {
     const normed = norm(tensors, config.norm, layer.attentionNorm, x);
-    const [q, k, v] = projections(parts, layer, normed);
-    const mixed = parts.attention.attend({ layer: index, q, k, v });
+    const qkv = projections(parts, layer, normed);
+    const mixed = parts.attention.attend({ layer: index, qkv });
     return linears.apply(layer.attention.output, mixed);
   });
   const middle = g.add(x, after(layer.afterAttentionNorm, attended));
@@ -110,20 +124,24 @@ const projections = (
   { config, tensors, linears }: TransformerParts,
   layer: LayerModules,
   x: Value,
-): readonly [q: Value, k: Value, v: Value] => {
+): AttentionInputs['qkv'] => {
   const g = tensors.graph;
   const { heads, kvHeads, headDim, qkNorm } = config.attention;
   const { qkv, qNorm, kNorm } = layer.attention;
+  const joined = typeof qkv === 'string' ? linears.apply(qkv, x) : linears.applyJoined(qkv, x);
+  if (joined !== null && !qkNorm) return joined;
   const [q, k, v] =
-    typeof qkv === 'string'
-      ? g.split(linears.apply(qkv, x), -1, [heads * headDim, kvHeads * headDim, kvHeads * headDim])
-      : linears.applyAll(qkv, x);
-  if (q === undefined || k === undefined || v === undefined)
-    throw new Error('queries, keys and values are three');
+    joined === null ? three(linears.applyAll([qkv].flat(), x)) : separate(g, config, joined);
   if (!qkNorm) return [q, k, v];
   const perHead = (y: Value, count: number, module: string): Value => {
     const split = g.reshape(y, [...y.shape.slice(0, -1), count, headDim]);
     return g.reshape(norm(tensors, config.norm, module, split), y.shape);
   };
   return [perHead(q, heads, qNorm), perHead(k, kvHeads, kNorm), v];
+};
+
+const three = ([q, k, v]: readonly Value[]): Parts => {
+  if (q === undefined || k === undefined || v === undefined)
+    throw new Error('queries, keys and values are three');
+  return [q, k, v];
 };

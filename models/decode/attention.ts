@@ -12,7 +12,7 @@ import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Compute } from '../tensors.ts';
-import type { Attention } from '../transformer.ts';
+import { isJoined, type Attention, type AttentionInputs, type Parts } from '../transformer.ts';
 
 /** Names of cache inputs: `key.0`, `value.0`, `key.1` ... in the order of KeyValueCache.arrays. */
 export const cacheNames = (layers: number): readonly string[] =>
@@ -87,15 +87,27 @@ export const cachedAttention = (
   };
   const perHead = (x: Value, count: number): Value =>
     g.transpose(g.reshape(x, ['B', 'T', count, headDim]), [0, 2, 1, 3]);
+  /** Rotated queries and keys, and values: [B, heads or kvHeads, T, headDim]. */
+  const split = (qkv: AttentionInputs['qkv']): Parts => {
+    if (!isJoined(qkv)) {
+      const [q, k, v] = qkv;
+      return [rotate(perHead(q, heads)), rotate(perHead(k, kvHeads)), perHead(v, kvHeads)];
+    }
+    const [turned, values] = g.split(perHead(qkv, heads + 2 * kvHeads), 1, [
+      heads + kvHeads,
+      kvHeads,
+    ]);
+    const [queries, keys] = g.split(rotate(present(turned)), 1, [heads, kvHeads]);
+    return [present(queries), present(keys), present(values)];
+  };
 
   return {
-    attend: ({ layer, q, k, v }) => {
+    attend: ({ layer, qkv }) => {
       // Half-precision products are often summed in half precision: over thousands of positions that is too little.
       const cachedKeys = g.cast(at(inputs.cache, 2 * layer), 'float32');
       const cachedValues = g.cast(at(inputs.cache, 2 * layer + 1), 'float32');
-      const rows = g.reshape(rotate(perHead(q, heads)), ['B', kvHeads, times(group), headDim]);
-      const keys = rotate(perHead(k, kvHeads));
-      const values = perHead(v, kvHeads);
+      const [queries, keys, values] = split(qkv);
+      const rows = g.reshape(queries, ['B', kvHeads, times(group), headDim]);
       fresh.push(keys, values);
       const scores = (against: Value): Value => {
         const raw = g.fusedMatMul(rows, against, { transB: true, alpha: scales[layer] ?? 1 });

@@ -60,6 +60,7 @@ export const scaledRunner = (
       const linears: Linears = {
         apply: (name, x) => stored.apply(name, g.mul(x, factor)),
         applyAll: (names, x) => stored.applyAll(names, g.mul(x, factor)),
+        applyJoined: (names, x) => stored.applyJoined(names, g.mul(x, factor)),
       };
       return { tensors, linears };
     },
