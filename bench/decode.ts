@@ -72,7 +72,8 @@ const measure = async (weights: string, activations: Activations): Promise<void>
   const read = async (tokens: readonly number[]): Promise<void> => {
     const chunks = new ChunkedCache(runner);
     await chunks.read(tokens, 0, {
-      outputs: ['present', 'next'],
+      outputs: ['next'],
+      keep: true,
       ask: (_start, length) => ({ select: int32([length - 1, length - 1], [2]) }),
       take: () => undefined,
     });

@@ -56,7 +56,8 @@ if (flags.one !== undefined) {
   });
   const loaded = (performance.now() - begun) / 1000;
   await new ChunkedCache(runner).read([5, 6], 0, {
-    outputs: ['present', 'next'],
+    outputs: ['next'],
+    keep: true,
     ask: () => ({ select: int32([0, 1], [2]) }),
     take: () => undefined,
   });

@@ -45,7 +45,8 @@ const readAll = async (
     const ids = tokens.slice(from, from + window);
     const chunks = new ChunkedCache(runner);
     await chunks.read(ids, 0, {
-      outputs: ['present', 'next', 'scores'],
+      outputs: ['next', 'scores'],
+      keep: true,
       ask: (start, length) => {
         const places = Array.from({ length }, (_, index) => index);
         const picks = places.map((at) => at * vocabulary + (ids[start + at + 1] ?? 0));

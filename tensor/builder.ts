@@ -226,31 +226,16 @@ export class GraphBuilder extends GraphCore {
     });
   }
 
-  /** Attention over a key/value cache; [output, presentKey, presentValue]. No gradient. */
-  groupQueryAttention(
-    inputs: {
-      query: Value;
-      key?: Value;
-      value?: Value;
-      pastKey?: Value;
-      pastValue?: Value;
-      /** int32 [B]: keys of each row after this step, minus one. */
-      seqlensK: Value;
-      /** int32 scalar: the longest row's keys. */
-      totalLength: Value;
-      cos?: Value;
-      sin?: Value;
-      positions?: Value;
-      bias?: Value;
-    },
-    attributes: OpAttributes['groupQueryAttention'],
-  ): readonly [output: Value, presentKey: Value, presentValue: Value] {
-    const i = inputs;
-    const list = [i.query, i.key, i.value, i.pastKey, i.pastValue, i.seqlensK, i.totalLength];
-    const all = trim([...list, i.cos, i.sin, i.positions, i.bias]);
-    const [output, key, value] = this.apply('groupQueryAttention', all, attributes);
-    if (!output || !key || !value) throw new GraphError('groupQueryAttention has three outputs');
-    return [output, key, value];
+  /** softmax(q (pastKey ++ k)^T scale + mask) (pastValue ++ v), one kernel of the CPU's. No gradient. */
+  attention(
+    parts: { q: Value; k: Value; v: Value; mask: Value; pastKey: Value; pastValue: Value },
+    attributes: OpAttributes['attention'],
+  ): Value {
+    const { q, k, v, mask, pastKey, pastValue } = parts;
+    const inputs = [q, k, v, mask, pastKey, pastValue];
+    const [mixed] = this.apply('attention', inputs, attributes);
+    if (mixed === undefined) throw new GraphError('attention has outputs');
+    return mixed;
   }
 
   // ---- normalisation ---------------------------------------------------------------------------------------

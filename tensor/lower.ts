@@ -18,6 +18,7 @@ export const webgpuLacks: ReadonlySet<OpKind> = new Set([
   'range',
   'logSoftmax',
   'fusedMatMul',
+  'attention',
   'matMulInteger',
   'matMulIntegerToFloat',
   'qGemm',

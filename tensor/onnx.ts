@@ -1,4 +1,4 @@
-// A graph as the bytes of an ONNX model (onnx.proto, IR 10, opset 21). Weights stay where they lie: an external
+// A graph as the bytes of an ONNX model (onnx.proto, IR 10, opset 21 or later). Weights stay where they lie: an external
 // initialiser is a path, an offset and a length. Equal graphs give equal bytes. Knows nothing of the runtime.
 import type { DType, TensorData } from './dtype.ts';
 import { dtypeFacts, fromNumbers } from './dtype.ts';
@@ -12,6 +12,8 @@ import type { Shape } from './shape.ts';
 
 const irVersion = 10;
 const opsetVersion = 21;
+/** Operators that came later. A graph without them keeps the version whose kernels every device has. */
+const laterOpsets: { readonly [K in OpKind]?: number } = { attention: 23 };
 
 /** Outputs after the first that may be left out when nothing reads them; others left out crash the runtime (Split). */
 const optionalOutputs: ReadonlySet<OpKind> = new Set(['layerNormalization', 'rmsNormalization']);
@@ -172,6 +174,7 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
     ...graph.nodes.flatMap((node) => node.inputs),
     ...graph.outputs.map(({ value }) => value),
   ]);
+  const version = Math.max(...graph.nodes.map(({ kind }) => laterOpsets[kind] ?? opsetVersion));
   const model = new ProtobufWriter().int(1, irVersion).string(2, 'mesa');
   model.message(7, (body) => {
     for (const node of graph.nodes) {
@@ -213,7 +216,7 @@ export function serialize(graph: Graph, embed?: ReadonlyMap<Value, TensorData>):
     for (const value of inner(graph))
       body.message(13, (info) => valueInfo(info, nameOf(value), value));
   });
-  model.message(8, (opset) => opset.string(1, '').int(2, opsetVersion));
+  model.message(8, (opset) => opset.string(1, '').int(2, version));
   model.message(8, (opset) => opset.string(1, 'com.microsoft').int(2, 1));
   return model.finish();
 }

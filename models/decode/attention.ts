@@ -5,6 +5,9 @@
 //     scores: q . cached keys [.., C] ++ q . new keys [.., T]  -> mask -> softmax -> . cached values + . new values
 //     keys:   q . (cached ++ new keys) [.., C + T]             -> mask -> softmax -> . (cached ++ new values)
 //
+// Where the device is the CPU, a graph that only reads has one kernel for all of it (fusedAttention): its scores stay in
+// the processor's cache. It adds up in an order that depends on the cache's capacity, so it isn't for decoding.
+//
 // Heads of a group share keys without copying them: q [B, heads, T, D] is read as [B, kvHeads, group * T, D].
 // New keys and values leave the graph, and whoever runs it writes them into the cache.
 
@@ -68,23 +71,10 @@ export const cachedAttention = (
 ): CachedAttention => {
   const { heads, kvHeads, headDim, scales, windows, softcap } = config.attention;
   const group = heads / kvHeads;
-  const masks = new Map<number | null, Value>();
-  const maskOf = (window: number | null): Value => {
-    const known = masks.get(window) ?? buildMask(g, inputs, window, group);
-    masks.set(window, known);
-    return known;
-  };
+  const maskOf = rememberedMasks(g, inputs, group);
   const fresh: Value[] = [];
-  /** [B, heads, T, headDim] */
-  const rotate = (x: Value): Value => {
-    if (inputs.rope === null || config.positions.kind !== 'rope') return x;
-    const { dim } = config.positions.rope;
-    return g.rotaryEmbedding(
-      x,
-      { positions: inputs.positions, ...inputs.rope },
-      { rotaryDim: dim === headDim ? 0 : dim },
-    );
-  };
+  /** [B, count, T, headDim] */
+  const rotate = (x: Value): Value => rotated(g, config, inputs, x, 0);
   const perHead = (x: Value, count: number): Value =>
     g.transpose(g.reshape(x, ['B', 'T', count, headDim]), [0, 2, 1, 3]);
   /** Rotated queries and keys, and values: [B, heads or kvHeads, T, headDim]. */
@@ -93,12 +83,7 @@ export const cachedAttention = (
       const [q, k, v] = qkv;
       return [rotate(perHead(q, heads)), rotate(perHead(k, kvHeads)), perHead(v, kvHeads)];
     }
-    const [turned, values] = g.split(perHead(qkv, heads + 2 * kvHeads), 1, [
-      heads + kvHeads,
-      kvHeads,
-    ]);
-    const [queries, keys] = g.split(rotate(present(turned)), 1, [heads, kvHeads]);
-    return [present(queries), present(keys), present(values)];
+    return splitRotated(g, perHead(qkv, heads + 2 * kvHeads), 1, { heads, kvHeads, rotate });
   };
 
   return {
@@ -133,6 +118,90 @@ export const cachedAttention = (
   function times(count: number): string {
     return count === 1 ? 'T' : `${count}*T`;
   }
+};
+
+/** The CPU's own kernel, in float32, over keys as they come out of their product: heads are never transposed. */
+export const fusedAttention = (
+  g: GraphBuilder,
+  config: ModelConfig,
+  inputs: CacheInputs,
+): CachedAttention => {
+  const { heads, kvHeads, headDim, scales, windows } = config.attention;
+  const maskOf = rememberedMasks(g, inputs, 1);
+  const fresh: Value[] = [];
+  const perToken = (x: Value): Value => g.reshape(x, ['B', 'T', at(x.shape, -1)]);
+  /** [B, T, heads or kvHeads * headDim] */
+  const split = (qkv: AttentionInputs['qkv']): Parts => {
+    if (!isJoined(qkv)) {
+      const [q, k, v] = qkv;
+      const rotate = (x: Value, count: number): Value => rotated(g, config, inputs, x, count);
+      return [rotate(perToken(q), heads), rotate(perToken(k), kvHeads), perToken(v)];
+    }
+    const rotate = (x: Value): Value => rotated(g, config, inputs, x, heads + kvHeads);
+    return splitRotated(g, perToken(qkv), -1, { heads, kvHeads, rotate, width: headDim });
+  };
+  return {
+    attend: ({ layer, qkv }) => {
+      const [q, k, v] = split(qkv);
+      fresh.push(k, v);
+      const [pastKey, pastValue] = [at(inputs.cache, 2 * layer), at(inputs.cache, 2 * layer + 1)];
+      const mixed = g.attention(
+        { q, k, v, mask: maskOf(windows[layer] ?? null), pastKey, pastValue },
+        { heads, kvHeads, scale: scales[layer] ?? 1 },
+      );
+      return g.reshape(mixed, ['B*T', heads * headDim]);
+    },
+    present: () => {
+      const shape = ['B', 'T', 2 * config.layers * kvHeads, headDim];
+      return g.transpose(g.reshape(g.concat(fresh, -1), shape), [0, 2, 1, 3]);
+    },
+  };
+};
+
+/** x [B, count, T, headDim], or [B, T, count * headDim] where `numHeads` is count. */
+const rotated = (
+  g: GraphBuilder,
+  config: ModelConfig,
+  { rope, positions }: CacheInputs,
+  x: Value,
+  numHeads: number,
+): Value => {
+  if (rope === null || config.positions.kind !== 'rope') return x;
+  const { dim } = config.positions.rope;
+  const rotaryDim = dim === config.attention.headDim ? 0 : dim;
+  return g.rotaryEmbedding(x, { positions, ...rope }, { rotaryDim, numHeads });
+};
+
+/** Queries, keys and values that lie side by side along `axis`, in heads of `width`; the first two rotated as one. */
+const splitRotated = (
+  g: GraphBuilder,
+  qkv: Value,
+  axis: number,
+  options: {
+    readonly heads: number;
+    readonly kvHeads: number;
+    readonly rotate: (x: Value) => Value;
+    readonly width?: number;
+  },
+): Parts => {
+  const { heads, kvHeads, rotate, width = 1 } = options;
+  const [turned, values] = g.split(qkv, axis, [(heads + kvHeads) * width, kvHeads * width]);
+  const sizes = [heads * width, kvHeads * width];
+  const [queries, keys] = g.split(rotate(present(turned)), axis, sizes);
+  return [present(queries), present(keys), present(values)];
+};
+
+const rememberedMasks = (
+  g: GraphBuilder,
+  inputs: CacheInputs,
+  group: number,
+): ((window: number | null) => Value) => {
+  const masks = new Map<number | null, Value>();
+  return (window) => {
+    const known = masks.get(window) ?? buildMask(g, inputs, window, group);
+    masks.set(window, known);
+    return known;
+  };
 };
 
 /** exp(x - max) is 0 for anything this is added to, and no arithmetic on it overflows. */
@@ -175,9 +244,9 @@ const buildMask = (
     );
   });
 
-const at = (values: readonly Value[], index: number): Value => present(values[index]);
+const at = <T>(values: readonly T[], index: number): T => present(values.at(index));
 
-const present = (value: Value | undefined): Value => {
+const present = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('a layer without its cache');
   return value;
 };

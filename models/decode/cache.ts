@@ -59,6 +59,13 @@ export class KeyValueCache {
     return true;
   }
 
+  /** Room for `length` positions and no more; true when the arrays were replaced. */
+  resize(length: number): boolean {
+    if (length === this.#capacity) return false;
+    this.#recut(length);
+    return true;
+  }
+
   /** Gives memory back, and attention less to run over, when no row needs half of the capacity any more. */
   trim(length: number): void {
     const enough = bucketOf(length);

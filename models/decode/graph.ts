@@ -3,11 +3,12 @@
 
 import { GraphBuilder } from '../../tensor/builder.ts';
 import type { Graph, Value } from '../../tensor/graph.ts';
+import type { Device } from '../../tensor/session.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Linears } from '../linear.ts';
 import type { Compute, ModelTensors } from '../tensors.ts';
 import { hiddenStates, logits } from '../transformer.ts';
-import { cachedAttention, cacheInputs } from './attention.ts';
+import { cachedAttention, cacheInputs, fusedAttention } from './attention.ts';
 
 /**
  * next: `next` int32 [R], the most probable token of each selected position.
@@ -21,6 +22,7 @@ export interface DecodeGraphParts {
   /** In half precision the cache is stored so too. */
   readonly compute: Compute;
   readonly head: Head;
+  readonly device: Device;
   /** Makes the weights' side of the graph. */
   readonly model: (g: GraphBuilder) => {
     readonly tensors: ModelTensors;
@@ -34,12 +36,15 @@ export interface DecodeGraphParts {
  * int64 [S] (selected position * V + token). Outputs: `present` (attention.ts) and the head's; in half precision also
  * `sums` [R], of each position's logits, which are finite where no product overflowed.
  */
-export const decodeGraph = ({ config, head, compute, model }: DecodeGraphParts): Graph => {
+export const decodeGraph = ({ config, head, compute, device, model }: DecodeGraphParts): Graph => {
   const g = new GraphBuilder();
   const ids = g.input('ids', 'int32', ['B', 'T']);
   const inputs = cacheInputs(g, config, { segments: head === 'scores', dtype: compute });
   const select = g.input('select', 'int32', ['R']);
-  const attention = cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
+  const attention =
+    head === 'scores' && device === 'cpu' && config.attention.softcap === null
+      ? fusedAttention(g, config, inputs)
+      : cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
   const parts = { config, attention, ...model(g) };
   // Tokens of all rows in one list: products are of two matrices, and only attention knows rows.
   const flat = hiddenStates(parts, g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T']));

@@ -58,12 +58,11 @@ export class LikelihoodReader {
 
   /** Picks are in ascending order of position. `keep`: the cache is read afterwards. */
   async #read(tokens: readonly number[], picks: readonly Pick[], keep: boolean): Promise<void> {
-    const several = tokens.length > CHUNK;
     const inChunk = (start: number, length: number): readonly Pick[] =>
       picks.filter(({ position }) => position >= start && position < start + length);
     await this.#chunks.read(tokens, picks[0]?.position ?? 0, {
-      // Without another chunk or a second run nobody reads the new keys and values.
-      outputs: keep || several ? ['present', 'next', 'scores'] : ['next', 'scores'],
+      outputs: ['next', 'scores'],
+      keep,
       ask: (start, length) => ask(inChunk(start, length), start, this.#runner),
       take: (result, start, length) => {
         take(result, inChunk(start, length));
@@ -97,7 +96,7 @@ export class LikelihoodReader {
         positions: int64(positions, shape),
         lengths: int64([length], [1, 1]),
         segments: int32(segments, shape),
-        cache: this.#chunks.feeds,
+        cache: this.#chunks.feeds(length),
         ...ask(picks, 0, this.#runner),
       },
       ['next', 'scores'],

@@ -21,7 +21,9 @@ export const CHUNK = 256;
 /** What a chunk is asked for: its positions start .. start + length - 1. */
 export interface ChunkReader {
   ask(start: number, length: number): Pick<Batch, 'select' | 'picks'>;
-  readonly outputs: readonly Output[];
+  readonly outputs: readonly Exclude<Output, 'present'>[];
+  /** Whether the last chunk's keys and values are read from the cache afterwards, too. */
+  readonly keep: boolean;
   take(result: BatchResult, start: number, length: number): void;
 }
 
@@ -40,7 +42,13 @@ export class ChunkedCache {
     this.#feeds = cacheFeeds(this.cache);
   }
 
-  get feeds(): readonly Feed[] {
+  /**
+   * The first `length` positions, as the graph reads them: without room behind, where the device's bits are a row's own.
+   * Its sums are made in blocks, whose borders would move with that room.
+   */
+  feeds(length: number): readonly Feed[] {
+    if (this.#runner.batchInvariant && this.cache.resize(length))
+      this.#feeds = cacheFeeds(this.cache);
     return this.#feeds;
   }
 
@@ -49,29 +57,25 @@ export class ChunkedCache {
     const kept = Math.min(sharedLength(this.#tokens, tokens), needed);
     const first = Math.floor(kept / CHUNK) * CHUNK;
     this.#tokens = tokens.slice(0, first);
-    this.reserve(tokens.length);
     for (let start = first; start < tokens.length; start += CHUNK) {
       const chunk = tokens.slice(start, start + CHUNK);
       const read = Math.max(this.#runner.leastRows, chunk.length);
+      const isLast = start + chunk.length === tokens.length;
       const result = await this.#runner.run(
         {
           ...chunkFeeds(chunk, start, this.#runner),
           ...reader.ask(start, chunk.length),
-          cache: start === 0 ? null : this.#feeds,
+          cache: start === 0 ? null : this.feeds(start),
         },
-        reader.outputs,
+        isLast && !reader.keep ? reader.outputs : ['present', ...reader.outputs],
       );
       if (result.present.length > 0) {
-        this.reserve(start + read);
+        if (this.cache.reserve(start + read)) this.#feeds = cacheFeeds(this.cache);
         this.cache.write(result.present, read, 0, 0, start);
         this.#tokens = tokens.slice(0, start + chunk.length);
       }
       reader.take(result, start, chunk.length);
     }
-  }
-
-  reserve(length: number): void {
-    if (this.cache.reserve(length)) this.#feeds = cacheFeeds(this.cache);
   }
 }
 
@@ -119,7 +123,7 @@ export interface Prefilled {
 /** Reads prompts for generation. The same prompt twice in a row is read once. */
 export class PromptReader {
   readonly #chunks: ChunkedCache;
-  readonly #outputs: readonly Output[];
+  readonly #outputs: ChunkReader['outputs'];
   readonly #vocabulary: number;
   readonly #rows: number;
   #prompt: readonly number[] = [];
@@ -128,7 +132,7 @@ export class PromptReader {
   /** `logits`: whether the logits after a prompt are needed, not only the best token. */
   constructor(runner: Runner, logits: boolean) {
     this.#chunks = new ChunkedCache(runner);
-    this.#outputs = logits ? ['present', 'logits'] : ['present', 'next'];
+    this.#outputs = logits ? ['logits'] : ['next'];
     this.#vocabulary = runner.config.vocabSize;
     this.#rows = runner.leastRows;
   }
@@ -140,6 +144,7 @@ export class PromptReader {
     let logits = new Float32Array(0);
     await this.#chunks.read(prompt, prompt.length - 1, {
       outputs: this.#outputs,
+      keep: true,
       ask: (_start, length) => ({
         select: { data: new Int32Array(this.#rows).fill(length - 1), shape: [this.#rows] },
       }),

@@ -22,7 +22,6 @@ export interface RunnerOptions extends DecodeGraphParts {
   /** Tokens of the longest row there is, answers included. */
   readonly longest: number;
   readonly threads: number;
-  readonly device: Device;
   /** Typed arrays of the graph's in-memory initialisers (adapters). */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** See Runner. */

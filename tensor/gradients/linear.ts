@@ -60,7 +60,7 @@ export const linearGradients: GradientRules<LinearAttributes> = {
       return b.one('rotaryEmbedding', inputs, c.attributes);
     },
   ],
-  groupQueryAttention: 'nondifferentiable',
+  attention: 'nondifferentiable',
   matMulNBits: (c) => {
     const dy = onlyFirst(c);
     const bias = c.inputs[5];

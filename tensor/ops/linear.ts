@@ -6,6 +6,7 @@ import { expectDtype, expectRank, float, int, need, sameType } from '../operator
 import type { Dim, Shape } from '../shape.ts';
 import {
   ShapeError,
+  addDims,
   dimAt,
   matmulShape,
   normalizeAxis,
@@ -23,17 +24,10 @@ interface RotaryAttributes {
   readonly rotaryDim: number;
 }
 
-interface GroupQueryAttributes {
-  readonly numHeads: number;
-  readonly kvNumHeads: number;
-  readonly scale?: number;
-  readonly softcap?: number;
-  /** Keys seen to the left, the query included; -1 for all. */
-  readonly localWindow?: number;
-  readonly doRotary?: boolean;
-  readonly rotaryInterleaved?: boolean;
-  /** Length of the present key/value tensors. */
-  readonly presentLength: Dim;
+interface AttentionAttributes {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly scale: number;
 }
 
 interface BlockWeight {
@@ -50,10 +44,11 @@ export interface LinearAttributes {
   /** (x, positions, cos, sin): cos and sin are [positions, D/2]. */
   rotaryEmbedding: RotaryAttributes;
   /**
-   * (q, k?, v?, pastKey?, pastValue?, seqlensK, totalLength, cos?, sin?, positions?, bias?)
-   * -> out [B, T, heads*D], presentKey, presentValue [B, kvHeads, presentLength, D].
+   * (q [B, T, heads*D], k, v [B, T, kvHeads*D], mask, pastKey, pastValue [B, kvHeads, C, D])
+   * -> softmax(q (pastKey ++ k)^T scale + mask) (pastValue ++ v) [B, T, heads*D], pastKey ++ k, pastValue ++ v
+   * [B, kvHeads, C + T, D]; mask broadcasts to [B, heads, T, C + T]. The kernel insists on its later outputs.
    */
-  groupQueryAttention: GroupQueryAttributes;
+  attention: AttentionAttributes;
   /** (x, data [N, K/block, block*bits/8], scales [N, K/block], zeroPoints?, _, bias?) -> x @ W^T. */
   matMulNBits: BlockWeight & { readonly bits: 2 | 4 | 8; readonly accuracy: 0 | 1 | 4 };
   /** (x, codes, absmax) -> x @ W^T; CPU: exact forward only (the transposed product is wrong there). */
@@ -157,36 +152,37 @@ export const linearOps: OperatorTable<LinearAttributes> = {
       },
     }),
   },
-  groupQueryAttention: {
-    arity: [7, 12],
-    infer: (inputs, { numHeads, kvNumHeads, presentLength }) => {
-      const q = need(inputs, 0);
+  attention: {
+    arity: [6, 6],
+    infer: (inputs, { heads, kvHeads }) => {
+      const [q, k, v, mask, pastKey, pastValue] = inputs.map((_, at) => need(inputs, at)) as [
+        TensorType,
+        TensorType,
+        TensorType,
+        TensorType,
+        TensorType,
+        TensorType,
+      ];
+      sameType([q, k, v, mask, pastKey, pastValue]);
       expectRank(q, 'the query', 3);
-      expectDtype(need(inputs, 5), 'the sequence lengths', 'int32');
-      expectDtype(need(inputs, 6), 'the total length', 'int32');
-      const heads = inputs[1] === undefined ? numHeads + 2 * kvNumHeads : numHeads;
-      const width = dimAt(q.shape, 2);
-      if (typeof width !== 'number' || width % heads !== 0) {
+      const [batch, time, width] = [0, 1, 2].map((axis) => dimAt(q.shape, axis)) as [Dim, Dim, Dim];
+      if (typeof width !== 'number' || width % heads !== 0 || heads % kvHeads !== 0)
         throw new ShapeError(`a query of width ${width} doesn't divide into ${heads} heads`);
-      }
-      const [batch, time] = [dimAt(q.shape, 0), dimAt(q.shape, 1)];
       const size = width / heads;
-      for (const i of [1, 2])
-        expectShape(inputs[i], 'keys and values', [batch, time, kvNumHeads * size]);
-      const present = { dtype: q.dtype, shape: [batch, kvNumHeads, presentLength, size] };
-      return [{ dtype: q.dtype, shape: [batch, time, numHeads * size] }, present, present];
+      for (const x of [k, v]) expectShape(x, 'keys and values', [batch, time, kvHeads * size]);
+      const past = dimAt(pastKey.shape, 2);
+      for (const x of [pastKey, pastValue])
+        expectShape(x, 'cached keys and values', [batch, kvHeads, past, size]);
+      expectRank(mask, 'the mask', 4);
+      const present = { dtype: q.dtype, shape: [batch, kvHeads, addDims(past, time), size] };
+      return [q, present, present];
     },
-    onnx: (a) => ({
-      type: 'GroupQueryAttention',
-      domain: 'com.microsoft',
+    onnx: ({ heads, kvHeads, scale }) => ({
+      type: 'Attention',
       attributes: {
-        num_heads: int(a.numHeads),
-        kv_num_heads: int(a.kvNumHeads),
-        ...(a.scale === undefined ? {} : { scale: float(a.scale) }),
-        ...(a.softcap === undefined ? {} : { softcap: float(a.softcap) }),
-        ...(a.localWindow === undefined ? {} : { local_window_size: int(a.localWindow) }),
-        do_rotary: int(a.doRotary ?? false),
-        rotary_interleaved: int(a.rotaryInterleaved ?? false),
+        q_num_heads: int(heads),
+        kv_num_heads: int(kvHeads),
+        scale: float(scale),
       },
     }),
   },

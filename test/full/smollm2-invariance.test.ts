@@ -16,7 +16,7 @@ for (const [mode, activations] of [
     skip: skipUnlessShared(path),
     open: () => openTiny(path, mode),
     activations,
-    lengths: [1, 2, 31, 64, 130, 270, 300],
+    lengths: [1, 2, 31, 64, 130, 270, 300, 560, 900],
     runs: 2,
   });
 }

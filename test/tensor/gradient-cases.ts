@@ -391,7 +391,7 @@ export const gradientCases: Record<OpKind, readonly GradientCase[] | 'none'> = {
       }),
     })),
   ),
-  groupQueryAttention: 'none',
+  attention: 'none',
   matMulNBits: ([4, 8] as const).flatMap((bits) =>
     [false, true].map((zeros) => ({
       name: `${bits} bits, zero points ${zeros}`,

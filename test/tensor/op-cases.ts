@@ -594,31 +594,23 @@ export const opCases: Record<OpKind, readonly OpCase[]> = {
       expected: [rotate(made([1, 3, 4], 23).data, [0, 2, 5])],
     },
   ],
-  groupQueryAttention: [
+  attention: [
     {
-      given: [
-        query,
-        key,
-        value,
-        pastKey,
-        pastValue,
-        typed('int32', [1], [2]),
-        typed('int32', [], [3]),
-      ],
-      build: (b, [q, k, v, pk, pv, lengths, total]) =>
-        b.groupQueryAttention(
+      given: [query, key, value, pastKey, pastValue],
+      build: (b, [q, k, v, past, pastValues]) => [
+        b.attention(
           {
-            query: q!,
-            key: k!,
-            value: v!,
-            pastKey: pk!,
-            pastValue: pv!,
-            seqlensK: lengths!,
-            totalLength: total!,
+            q: q!,
+            k: k!,
+            v: v!,
+            mask: b.constant([0, 0, 0], 'float32', [1, 1, 1, 3]),
+            pastKey: past!,
+            pastValue: pastValues!,
           },
-          { numHeads: 2, kvNumHeads: 1, presentLength: 3 },
+          { heads: 2, kvHeads: 1, scale: 1 / Math.sqrt(8) },
         ),
-      expected: [attended, [...pastKey.data, ...key.data], [...pastValue.data, ...value.data]],
+      ],
+      expected: [attended],
     },
   ],
   matMulNBits: [

@@ -14,7 +14,8 @@ export const cachedLogits = async (
   const logits = new Float32Array(sequence.length * width);
   const chunks = new ChunkedCache(runner);
   await chunks.read(sequence.slice(0, prompt), 0, {
-    outputs: ['present', 'logits'],
+    outputs: ['logits'],
+    keep: true,
     ask: (_start, length) => ({
       select: int32(
         Array.from({ length }, (_, at) => at),

@@ -90,7 +90,7 @@ for (const path of everyKind) {
           return { tensors, linears: storedLinears(tensors, { activations: 'plain' }) };
         };
         for (const head of ['next', 'logits', 'scores'] as const) {
-          const graph = decodeGraph({ config, head, compute, model });
+          const graph = decodeGraph({ config, head, compute, device: 'webgpu', model });
           assert.deepEqual(fallbacks(graph, 'webgpu'), known);
           // What isn't a weight, and goes in or out, is never bfloat16, which WebGPU doesn't know.
           const lowered = lower(graph, 'webgpu');

@@ -5,7 +5,7 @@ import { rowsAreTheirOwn } from './row-invariance.ts';
 import { openTiny } from './tiny-models.ts';
 
 /** Lengths on both sides of the borders of cache buckets (64) and chunks (256), and a prompt of one token. */
-const lengths = [1, 2, 3, 17, 55, 63, 64, 65, 120, 130, 255, 256, 257, 300];
+const lengths = [1, 2, 3, 17, 55, 63, 64, 65, 120, 130, 255, 256, 257, 300, 520, 700];
 
 const models = [
   { name: 'fp32', path: 'goldens/generation/models/llama', activations: 'float' },
