@@ -5,7 +5,6 @@ import type { Graph } from '../../tensor/graph.ts';
 import {
   createSession,
   SessionError,
-  type Device,
   type Feed,
   type Session,
 } from '../../tensor/session.ts';
