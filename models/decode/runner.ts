@@ -2,12 +2,7 @@
 // batch; what the batch means (a prompt, a step of many rows, choices after a prefix) is its caller's business.
 
 import type { Graph } from '../../tensor/graph.ts';
-import {
-  createSession,
-  SessionError,
-  type Feed,
-  type Session,
-} from '../../tensor/session.ts';
+import { createSession, SessionError, type Feed, type Session } from '../../tensor/session.ts';
 import type { TensorData } from '../../tensor/dtype.ts';
 import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
