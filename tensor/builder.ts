@@ -157,20 +157,6 @@ export class GraphBuilder extends GraphCore {
     return this.one('matMulBnb4', [x, weight.codes, weight.absmax], attributes);
   }
 
-  matMulInteger(a: Value, b: Value, aZero?: Value, bZero?: Value): Value {
-    return this.one('matMulInteger', trim([a, b, aZero, bZero]), {});
-  }
-
-  /** (a - aZero) @ (b - bZero) * aScale * bScale: uint8 activations, int8 or uint8 weight [K, N]. */
-  matMulIntegerToFloat(
-    a: Value,
-    b: Value,
-    q: { aScale: Value; bScale: Value; aZero?: Value; bZero?: Value; bias?: Value },
-  ): Value {
-    const inputs = [a, b, q.aScale, q.bScale, q.aZero, q.bZero, q.bias];
-    return this.one('matMulIntegerToFloat', trim(inputs), {});
-  }
-
   /**
    * (a - zero) @ b^T times the scales: activations [M, K], an int8 weight as it lies [N, K] with N scales. Its zeros are
    * its own: where the runtime makes a weight uint8 (see session.ts), it can't do so twice with the same zeros.

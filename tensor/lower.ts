@@ -19,8 +19,6 @@ export const webgpuLacks: ReadonlySet<OpKind> = new Set([
   'logSoftmax',
   'fusedMatMul',
   'attention',
-  'matMulInteger',
-  'matMulIntegerToFloat',
   'qGemm',
   'quantizeLinear',
 ]);

@@ -76,7 +76,8 @@ const hasNarrowWeights = (graph: Graph): boolean =>
   graph.initializers.some(({ kind, value }) => kind !== 'constant' && value.dtype !== 'float32');
 
 function configuration(graph: Graph, options: SessionOptions): Record<string, string> {
-  const disabled = [...(options.disabledOptimizers ?? [])];
+  // What the setting below would do to DequantizeLinear, it does wrongly: one zero point where there are many scales.
+  const disabled = ['QDQS8ToU8Transformer', ...(options.disabledOptimizers ?? [])];
   // On other devices weights are copied anyway: what is cast and transposed once, while loading, isn't in every run.
   // (DequantizeLinear is never folded.)
   const mapped = (options.device ?? 'cpu') === 'cpu';
@@ -90,9 +91,7 @@ function configuration(graph: Graph, options: SessionOptions): Record<string, st
     // Without VNNI (AVX2, the first AVX-512) uint8 times int8 saturates in 16 bits: weights become uint8 there.
     'session.x64quantprecision': '1',
     'session.disable_prepacking': options.prepack === false ? '1' : '0',
-    ...(disabled.length > 0
-      ? { 'optimization.disable_specified_optimizers': [...new Set(disabled)].sort().join(';') }
-      : {}),
+    'optimization.disable_specified_optimizers': [...new Set(disabled)].sort().join(';'),
     ...options.extra,
   };
 }

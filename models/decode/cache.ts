@@ -3,9 +3,11 @@
 //     [places, kvHeads, capacity, headDim]        place = one row of the batch; position p of the row at index p
 //
 // A row fills its place from position 0; what lies beyond its length is masked and finite (zeros, or a former row's),
-// so it adds exact zeros and a row's bits don't depend on the capacity. The graph returns only new positions; they
-// are written here. Capacity grows in buckets, so that attention never runs over much more than the longest row.
+// so it adds exact zeros and a row's bits don't depend on the capacity, where cached and new keys are summed apart (the
+// graphs that decode); graphs that only read are fed what is filled (prefill.ts). The graph returns only new positions;
+// they are written here. Capacity grows in buckets, so that attention never runs over much more than the longest row.
 
+import type { ModelConfig } from '../config.ts';
 import type { Compute } from '../tensors.ts';
 
 /** Capacity is a multiple of this: few different shapes, and at most 63 masked positions beyond the longest row. */
@@ -23,6 +25,12 @@ export interface CacheShape {
   readonly kvHeads: number;
   readonly headDim: number;
 }
+
+/** Of a model whose keys and values are stored as `dtype`. */
+export const cacheShapeOf = (
+  { layers, attention: { kvHeads, headDim } }: ModelConfig,
+  dtype: Compute,
+): CacheShape => ({ dtype, layers, kvHeads, headDim });
 
 const arrayOf = { float32: Float32Array, float16: Uint16Array } as const;
 

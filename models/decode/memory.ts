@@ -3,7 +3,7 @@
 import { loadedBytes, type WeightMode } from '../checkpoint/layout.ts';
 import type { StoredTensors } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
-import { bytesPerToken, type CacheShape } from './cache.ts';
+import { bytesPerToken, cacheShapeOf } from './cache.ts';
 import { CHUNK } from './prefill.ts';
 
 export interface DecodingRun {
@@ -25,12 +25,10 @@ export const estimateDecodingMemory = (
   const rows = Math.min(length, CHUNK);
   const scores = config.attention.heads * rows * (length + rows);
   const activations = 4 * (4 * scores + 8 * rows * Math.max(config.mlp.size, config.hiddenSize));
-  return FIXED_BYTES + weights + 2 * length * bytesPerToken(cacheShapeOf(config)) + activations;
+  return (
+    FIXED_BYTES +
+    weights +
+    2 * length * bytesPerToken(cacheShapeOf(config, 'float32')) +
+    activations
+  );
 };
-
-const cacheShapeOf = ({ layers, attention: { kvHeads, headDim } }: ModelConfig): CacheShape => ({
-  dtype: 'float32',
-  layers,
-  kvHeads,
-  headDim,
-});

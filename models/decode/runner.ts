@@ -7,7 +7,7 @@ import type { TensorData } from '../../tensor/dtype.ts';
 import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
 import { cacheNames } from './attention.ts';
-import { KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
+import { cacheShapeOf, KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
 import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
 
 export interface RunnerOptions extends DecodeGraphParts {
@@ -84,9 +84,8 @@ const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
   const { config, head, maxLength, longest, leastRows, compute, device } = options;
-  const { kvHeads, headDim } = config.attention;
   const names = cacheNames(config.layers);
-  const cacheShape: CacheShape = { dtype: compute, layers: config.layers, kvHeads, headDim };
+  const cacheShape = cacheShapeOf(config, compute);
   // Tensors without elements crash the WebGPU provider (1.30): there an empty cache is one of masked positions.
   const empty = cacheFeeds(new KeyValueCache(cacheShape, 1, device === 'cpu' ? 0 : 1));
   const fixed: Record<string, Feed> = {};

@@ -4,6 +4,7 @@
 import { CheckpointError } from '../checkpoint/error.ts';
 import type { GgufFile } from '../checkpoint/gguf.ts';
 import type { JsonRecord } from '../checkpoint/json.ts';
+import { byteLevelBpe } from './byte-level.ts';
 import { writeSentencePieceModel, type SentencePieceModel } from './sentencepiece-model.ts';
 
 /** `tokenizer.ggml.token_type`. */
@@ -207,20 +208,14 @@ export const tokenizerFromGguf = (gguf: GgufFile): GgufTokenizer => {
         listed(eos, get('add_eos_token')),
       ),
       decoder: byteLevel(true),
-      model: {
-        type: 'BPE',
-        unk_token: null,
-        continuing_subword_prefix: '',
-        end_of_word_suffix: '',
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: rule.ignoreMerges ?? false,
-        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-        merges: stringsOf(gguf, 'merges').map((merge) => {
+      model: byteLevelBpe(
+        tokens.map((token, id) => [token, id] as const),
+        stringsOf(gguf, 'merges').map((merge) => {
           const space = merge.indexOf(' ', 1);
           return [merge.slice(0, space), merge.slice(space + 1)];
         }),
-      },
+        rule.ignoreMerges,
+      ),
     },
     config: ggufTokenizerConfig(gguf),
   };

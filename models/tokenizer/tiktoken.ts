@@ -5,7 +5,7 @@
 import { CheckpointError } from '../checkpoint/error.ts';
 import { BinaryFile } from '../checkpoint/file.ts';
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
-import { byteCharacters } from './byte-level.ts';
+import { byteCharacters, byteLevelBpe } from './byte-level.ts';
 import { byteLevel, preTokenizerRules, specialTokensAround } from './gguf-tokenizer.ts';
 
 export interface TiktokenParts {
@@ -48,17 +48,11 @@ export const tiktokenJson = ({ path, bytes, config, modelType, vocabSize }: Tikt
     pre_tokenizer: preTokenizerRules['llama3']?.preTokenizer,
     post_processor: specialTokensAround(around('bos', true), around('eos', false)),
     decoder: byteLevel(true),
-    model: {
-      type: 'BPE',
-      unk_token: null,
-      continuing_subword_prefix: '',
-      end_of_word_suffix: '',
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: true,
-      vocab: Object.fromEntries(tokens.map((token, rank) => [token, rank])),
-      merges: mergesOf(tokens),
-    },
+    model: byteLevelBpe(
+      tokens.map((token, rank) => [token, rank] as const),
+      mergesOf(tokens),
+      true,
+    ),
   };
   return { json, config: full };
 };

@@ -2,6 +2,7 @@
 // convert_slow_tokenizer.py, GPT2Converter).
 
 import { isRecord, type JsonRecord } from '../checkpoint/json.ts';
+import { byteLevelBpe } from './byte-level.ts';
 
 /** Old GPT-2 repositories have no tokenizer_config.json: every special token is then the end of text. */
 export const withDefaultTokens = (
@@ -55,18 +56,12 @@ export const byteLevelJson = (
     pre_tokenizer: bytes(addPrefixSpace),
     post_processor: null,
     decoder: bytes(false),
-    model: {
-      type: 'BPE',
-      unk_token: null,
-      continuing_subword_prefix: '',
-      end_of_word_suffix: '',
-      fuse_unk: false,
-      byte_fallback: false,
-      vocab: Object.fromEntries(vocab),
-      merges: merges
+    model: byteLevelBpe(
+      vocab,
+      merges
         .split('\n')
         .filter((line) => line.includes(' ') && !line.startsWith('#version'))
         .map((line) => line.split(' ').slice(0, 2)),
-    },
+    ),
   };
 };

@@ -87,8 +87,6 @@ export const linearGradients: GradientRules<LinearAttributes> = {
         unpackBnb4(c.b, { codes: at(c.inputs, 1), absmax: at(c.inputs, 2) }, c.attributes),
       ),
   ],
-  matMulInteger: 'nondifferentiable',
-  matMulIntegerToFloat: 'nondifferentiable',
   qGemm: 'nondifferentiable',
   quantizeLinear: 'nondifferentiable',
   dequantizeLinear: 'nondifferentiable',

@@ -53,10 +53,6 @@ export interface LinearAttributes {
   matMulNBits: BlockWeight & { readonly bits: 2 | 4 | 8; readonly accuracy: 0 | 1 | 4 };
   /** (x, codes, absmax) -> x @ W^T; CPU: exact forward only (the transposed product is wrong there). */
   matMulBnb4: BlockWeight & { readonly type: 'nf4' | 'fp4' };
-  /** (a, b, aZero?, bZero?) -> int32. */
-  matMulInteger: None;
-  /** (a, b, aScale, bScale, aZero?, bZero?, bias?) -> (a - aZero) @ (b - bZero) * aScale * bScale. */
-  matMulIntegerToFloat: None;
   /** (a [M, K], aScale, aZero, b [N, K], bScale [N], bZero [N]) -> (a - aZero) @ (b - bZero)^T * aScale * bScale. */
   qGemm: None;
   /** (x, scale, zero?): blockSize 0 means one scale per tensor or per index of axis. */
@@ -232,27 +228,6 @@ export const linearOps: OperatorTable<LinearAttributes> = {
         transB: int(1),
       },
     }),
-  },
-  matMulInteger: {
-    arity: [2, 4],
-    infer: (inputs) => [
-      { dtype: 'int32', shape: matmulShape(need(inputs, 0).shape, need(inputs, 1).shape) },
-    ],
-    onnx: () => ({ type: 'MatMulInteger' }),
-  },
-  matMulIntegerToFloat: {
-    arity: [4, 7],
-    infer: (inputs) => {
-      expectDtype(need(inputs, 0), 'the activations', 'int8', 'uint8');
-      expectDtype(need(inputs, 1), 'the weight', 'int8', 'uint8');
-      return [
-        {
-          dtype: need(inputs, 2).dtype,
-          shape: matmulShape(need(inputs, 0).shape, need(inputs, 1).shape),
-        },
-      ];
-    },
-    onnx: () => ({ type: 'MatMulIntegerToFloat', domain: 'com.microsoft' }),
   },
   qGemm: {
     arity: [6, 6],

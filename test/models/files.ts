@@ -1,12 +1,13 @@
 // Temporary folders and golden tensors for the tests of checkpoints.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode, isEncoding } from '../../models/checkpoint/encoding.ts';
 import { OpenFiles } from '../../models/checkpoint/file.ts';
 import { readSafetensorsHeader } from '../../models/checkpoint/safetensors.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
+import { sharedPath } from '../shared.ts';
 
 export interface TemporaryFolder extends Disposable {
   readonly path: string;
@@ -24,6 +25,15 @@ export const temporaryFolder = (): TemporaryFolder => {
     },
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
+};
+
+/** The files of a golden folder (links would do, were they not changed). */
+export const copyOf = (golden: string): TemporaryFolder => {
+  const folder = temporaryFolder();
+  const from = sharedPath(golden);
+  for (const entry of readdirSync(from, { withFileTypes: true }))
+    if (entry.isFile()) copyFileSync(join(from, entry.name), join(folder.path, entry.name));
+  return folder;
 };
 
 export interface GoldenTensors {

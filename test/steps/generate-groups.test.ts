@@ -144,7 +144,7 @@ describe('batches by the whole input', { skip: skipUnlessShared(folder) }, () =>
     });
   }
 
-  for (const name of ['greedy', 'choices'] as const) {
+  for (const name of ['greedy', 'sampled'] as const) {
     test(`${name}: the runner of this test does tell batches apart`, async () => {
       const params = modes[name] ?? {};
       const whole = await runFrom(params, [], true);

@@ -422,8 +422,6 @@ export const gradientCases: Record<OpKind, readonly GradientCase[] | 'none'> = {
       ),
     ),
   })),
-  matMulInteger: 'none',
-  matMulIntegerToFloat: 'none',
   qGemm: 'none',
   quantizeLinear: 'none',
   dequantizeLinear: 'none',

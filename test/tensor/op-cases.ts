@@ -661,31 +661,6 @@ export const opCases: Record<OpKind, readonly OpCase[]> = {
       ],
     },
   ],
-  matMulInteger: [
-    {
-      given: [typed('uint8', [1, 2], [130, 120]), typed('int8', [2, 2], [1, -2, 3, 4])],
-      build: (b, [x, y]) => [b.matMulInteger(x!, y!, b.constant(128, 'uint8'))],
-      expected: [[2 - 24, -4 - 32]],
-      tolerance: 0,
-    },
-  ],
-  matMulIntegerToFloat: [
-    {
-      given: [
-        typed('uint8', [1, 2], [130, 120]),
-        typed('int8', [2, 2], [1, -2, 3, 4]),
-        f32([2], [0.5, 2]),
-      ],
-      build: (b, [x, y, scale]) => [
-        b.matMulIntegerToFloat(x!, y!, {
-          aScale: b.constant(1),
-          bScale: scale!,
-          aZero: b.constant(128, 'uint8'),
-        }),
-      ],
-      expected: [[(2 - 24) * 0.5, (-4 - 32) * 2]],
-    },
-  ],
   qGemm: [
     {
       given: [

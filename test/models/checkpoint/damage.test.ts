@@ -2,7 +2,7 @@
 // What each damage is told as: test/steps/load-model-damage.test.ts.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -16,7 +16,7 @@ import { readZipDirectory } from '../../../models/checkpoint/zip.ts';
 import { BinaryFile } from '../../../models/checkpoint/file.ts';
 import { loadTokenizer } from '../../../models/tokenizer/load.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
-import { temporaryFolder, type TemporaryFolder } from '../files.ts';
+import { copyOf, temporaryFolder } from '../files.ts';
 
 /** Opens everything that load-model opens; anything but CheckpointError is a bug. */
 const opens = (path: string, folder: string): boolean => {
@@ -28,14 +28,6 @@ const opens = (path: string, folder: string): boolean => {
     assert.ok(error.message.startsWith(folder), error.message);
     return false;
   }
-};
-
-const copyOf = (golden: string): TemporaryFolder => {
-  const folder = temporaryFolder();
-  const from = sharedPath(golden);
-  for (const entry of readdirSync(from, { withFileTypes: true }))
-    if (entry.isFile()) copyFileSync(join(from, entry.name), join(folder.path, entry.name));
-  return folder;
 };
 
 /** Bytes set, runs of bytes copied elsewhere, 64-bit numbers written, the end cut off. */
