@@ -77,7 +77,8 @@ if (flags.one !== undefined) {
       spawnSync(
         process.execPath,
         [import.meta.filename, '--model', folder, '--one', run, '--derived', derived],
-        { stdio: 'inherit' },
+        // As the engine starts its workers.
+        { stdio: 'inherit', env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } },
       );
   rmSync(derived, { recursive: true });
   rmSync(folder, { recursive: true });
