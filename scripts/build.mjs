@@ -2,13 +2,15 @@
 // too, so that a stale test or step can't run. Plain JavaScript: it runs before anything is built.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
-const stamp = join(dist, '.tsbuildinfo');
+const incremental = join(dist, '.tsbuildinfo');
+// A file of its own: `tsc --noEmit` renews tsc's, too.
+const stamp = join(dist, '.built');
 const folders = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')).include;
 
 const filesBelow = (folder) =>
@@ -35,12 +37,11 @@ const current =
   [...wanted].every((file) => existsSync(file));
 
 if (!current) {
-  if ([...wanted].some((file) => !existsSync(file))) rmSync(stamp, { force: true });
+  if ([...wanted].some((file) => !existsSync(file))) rmSync(incremental, { force: true });
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
-  // tsc leaves its stamp alone where a source changed in nothing that counts.
-  if (status === 0) utimesSync(stamp, new Date(), new Date());
+  if (status === 0) writeFileSync(stamp, '');
   // Which sources the compiled modules stand for: what the keys of built-in steps are made from (engine/code-digest.ts).
   if (status === 0) {
     const script = join(dist, 'scripts/closures.js');
