@@ -2,7 +2,8 @@
 // weights as fp32 and bf16) runs in the same call where Python has it.
 //   node bench/decode.ts --model FILE [--run float32:float,stored:float,stored:int8,...] [--rows 1,32] [--prompt 64]
 //     [--new 48] [--read 512] [--threads 2] [--turns 5] [--peer python --folder HF]
-// Medians of the turns, lowest and highest behind. A run is `weights:activations`; weights are float32, stored (as the file has them) or a format of the step quantize.
+// Medians of the turns, lowest and highest behind. A run is `weights:activations`; weights are float32, stored (as the
+// file has them) or a format of the step quantize.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

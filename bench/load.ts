@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { workerEnvironment } from '../engine/executors/worker-process.ts';
 import type { Activations } from '../models/digits.ts';
 import { loadRunner } from '../models/decode/load.ts';
 import { ChunkedCache } from '../models/decode/prefill.ts';
@@ -77,8 +78,7 @@ if (flags.one !== undefined) {
       spawnSync(
         process.execPath,
         [import.meta.filename, '--model', folder, '--one', run, '--derived', derived],
-        // As the engine starts its workers.
-        { stdio: 'inherit', env: { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } },
+        { stdio: 'inherit', env: workerEnvironment() },
       );
   rmSync(derived, { recursive: true });
   rmSync(folder, { recursive: true });

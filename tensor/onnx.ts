@@ -1,5 +1,5 @@
-// A graph as the bytes of an ONNX model (onnx.proto, IR 10, opset 21 or later). Weights stay where they lie: an external
-// initialiser is a path, an offset and a length. Equal graphs give equal bytes. Knows nothing of the runtime.
+// A graph as the bytes of an ONNX model (onnx.proto, IR 10, opset 21 or later). Weights stay where they lie: an
+// external initialiser is a path, an offset and a length. Equal graphs give equal bytes. Knows nothing of the runtime.
 import type { DType, TensorData } from './dtype.ts';
 import { dtypeFacts, fromNumbers } from './dtype.ts';
 import type { Graph, GraphNode, Initializer, Value } from './graph.ts';

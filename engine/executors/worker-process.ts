@@ -32,13 +32,13 @@ export const splitLines = (stream: Readable, each: (line: string) => void): void
 };
 
 /**
- * Memory in huge pages, where the kernel leaves it to programs: gigabytes of weights are otherwise handed out 4 KB at a
- * time, which is half of the time that a large model takes to open (bench/load.ts). Only glibc reads it.
+ * Memory in huge pages, where the kernel leaves it to programs and the user has set nothing: gigabytes of weights are
+ * otherwise handed out 4 KB at a time, which is half of the time that a large model takes to open (bench/load.ts).
  */
-const hugePages = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  process.platform === 'linux' && env['GLIBC_TUNABLES'] === undefined
-    ? { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
-    : {};
+export const workerEnvironment = (): NodeJS.ProcessEnv => ({
+  ...(process.platform === 'linux' ? { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } : {}),
+  ...process.env,
+});
 
 export class WorkerProcess {
   listener: WorkerListener | null = null;
@@ -50,7 +50,7 @@ export class WorkerProcess {
       cwd,
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       detached: true,
-      env: { ...process.env, ...hugePages(process.env) },
+      env: workerEnvironment(),
     });
     this.#child = child;
     // Writing to a worker that has just died is no error of its own: its exit says everything.

@@ -27,18 +27,14 @@ export class BinaryFile {
 
   /** A copy of `length` bytes at `offset`, at the start of its own buffer (so that typed arrays may view it). */
   read(offset: number, length: number): Uint8Array<ArrayBuffer> {
-    this.requireRange(offset, length);
-    const bytes = new Uint8Array(length);
-    this.readInto(offset, bytes);
-    return bytes;
-  }
-
-  requireRange(offset: number, length: number): void {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size))
       throw new CheckpointError(
         this.path,
         `is truncated: ${length} bytes at ${offset} are needed, the file has ${this.size}`,
       );
+    const bytes = new Uint8Array(length);
+    this.readInto(offset, bytes);
+    return bytes;
   }
 
   readInto(offset: number, bytes: Uint8Array): void {
