@@ -9,6 +9,7 @@ import { SessionError, checkData, checkFeeds } from './feeds.ts';
 import type { Graph, Value } from './graph.ts';
 import { lower } from './lower.ts';
 import { memoryLocation, serialize } from './onnx.ts';
+import { saturationProbe } from './saturation.ts';
 
 export { SessionError };
 export type { Feed, Feeds };
@@ -88,12 +89,42 @@ function configuration(graph: Graph, options: SessionOptions): Record<string, st
     'session.model_external_initializers_file_folder_path': '/',
     // DequantizeLinear + MatMul fuses into MatMulNBits; without this its activations become int8 silently.
     'session.qdq_matmulnbits_accuracy_level': '1',
-    // Without VNNI (AVX2, the first AVX-512) uint8 times int8 saturates in 16 bits: weights become uint8 there.
-    'session.x64quantprecision': '1',
+    // exp of a masked score is next to nothing, and arithmetic on numbers that small takes the processor a hundred times
+    // as long: softmax over a causal mask, 1.4 ms instead of 0.2. The runtime heeds the first session of a process for
+    // the thread that calls it (JavaScript's own arithmetic on it, too), so all sessions say the same.
+    'session.set_denormal_as_zero': '1',
     'session.disable_prepacking': options.prepack === false ? '1' : '0',
     'optimization.disable_specified_optimizers': [...new Set(disabled)].sort().join(';'),
     ...options.extra,
   };
+}
+
+/** Makes int8 weights uint8, whose products are exact on every processor. */
+const EXACT_INTEGERS = 'session.x64quantprecision';
+
+let saturating: Promise<boolean> | undefined;
+
+/** Whether products of uint8 and int8 are wrong on this processor (saturation.ts), tried once in a process. */
+const saturates = (): Promise<boolean> =>
+  (saturating ??= (async () => {
+    const { graph, feeds, initializers, exact } = saturationProbe();
+    const session = await createSession(graph, { initializers, extra: { [EXACT_INTEGERS]: '0' } });
+    try {
+      const { sums } = await session.run(feeds);
+      return sums?.data.some((sum) => sum !== exact) ?? true;
+    } finally {
+      await session.release();
+    }
+  })());
+
+async function integerConfiguration(
+  graph: Graph,
+  device: Device,
+  extra: SessionOptions['extra'] = {},
+): Promise<Record<string, string>> {
+  if (device !== 'cpu' || EXACT_INTEGERS in extra) return {};
+  if (!graph.nodes.some(({ kind }) => kind === 'qGemm')) return {};
+  return { [EXACT_INTEGERS]: (await saturates()) ? '1' : '0' };
 }
 
 /**
@@ -179,6 +210,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
   const memory = memoryData(lowered, options);
   const embed = graph.initializers.some(({ kind }) => kind === 'external');
   const model = serialize(lowered, embed ? memory : undefined);
+  const integers = await integerConfiguration(graph, device, options.extra);
   let native: InferenceSession;
   try {
     native = await InferenceSession.create(model, {
@@ -191,7 +223,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
       // A pattern planned for one shape holds a gigabyte more on a training step, at no gain in speed.
       enableMemPattern: false,
       logSeverityLevel: options.quiet === true ? 4 : 3,
-      extra: configuration(graph, options),
+      extra: { ...configuration(graph, options), ...integers },
       ...(embed ? {} : { externalData: [...memory].map(asExternalData) }),
     });
   } catch (error) {

@@ -10,7 +10,7 @@ const samples = (params: JsonObject): boolean =>
 
 export const generate = defineStep({
   name: 'generate',
-  version: 3,
+  version: 4,
   summary: 'Answers prompts with a model: free text, likelihoods of choices, or perplexity.',
   params: {
     type: 'object',

@@ -279,6 +279,38 @@ describe('traps', () => {
     assert.ok(careless > 1e-3, `the trap is gone (${careless}): the option may go too`);
   });
 
+  test('numbers too small for a full mantissa are zero, on every thread', async () => {
+    const g = new GraphBuilder();
+    g.output('y', g.mul(g.input('x', 'float32', ['N']), 1e-10));
+    const session = await createSession(g.build(), { threads: 2 });
+    const length = 1 << 20;
+    const x = new Float32Array(length).fill(1e-30);
+    const { y } = await session.run({ x: { data: x, shape: [length] } });
+    await session.release();
+    assert.ok(y!.data.every((value) => value === 0));
+  });
+
+  test('the largest products of uint8 and int8 are exact', async () => {
+    const [m, k, n] = [5, 96, 48];
+    const g = new GraphBuilder();
+    const codes = g.input('x', 'uint8', ['M', k]);
+    const weight = {
+      data: g.initializer('w', 'int8', [n, k]),
+      scales: g.initializer('s', 'float32', [n]),
+    };
+    g.output(
+      'y',
+      g.qGemm({ data: codes, scale: g.constant(1), zero: g.constant(128, 'uint8') }, weight),
+    );
+    const session = await createSession(g.build(), {
+      initializers: { w: new Int8Array(n * k).fill(-127), s: new Float32Array(n).fill(1) },
+    });
+    const data = new Uint8Array(m * k).fill(255);
+    const { y } = await session.run({ x: { data, shape: [m, k] } });
+    await session.release();
+    assert.ok(y!.data.every((value) => value === -127 * 127 * k));
+  });
+
   const linux = { skip: process.platform === 'linux' ? false : 'reads /proc' };
 
   test('half-precision weights are not expanded when a session is created', linux, () => {
