@@ -29,18 +29,40 @@ export interface RowDigits {
   readonly count: number;
 }
 
-/** x [..., K] with one scale a row. */
-export const rowDigits = (g: GraphBuilder, x: Value, count: number): RowDigits => {
-  const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
-  const scales = stepOf(g, rows);
+/** Makes digits of rows; what depends on their number alone is made once. */
+export const rowDigitsOf = (g: GraphBuilder, count: number): ((x: Value) => RowDigits) => {
+  const zeros = new Map<Dim, Value>();
+  const zerosOf = (rows: Dim): Value => {
+    const known = zeros.get(rows) ?? g.expand(g.constant(ZERO, 'uint8'), [rows, 1]);
+    zeros.set(rows, known);
+    return known;
+  };
+  return (x) => {
+    const rows = g.reshape(x, [-1, x.shape.at(-1) ?? 1]);
+    return rowDigits(g, rows, zerosOf(rows.shape[0] ?? 1), count);
+  };
+};
+
+/**
+ * x [M, K] with one scale a row; zeros [M, 1]. A row of zeros has the scale 0: whatever its codes are then, what is
+ * made of them is multiplied by it.
+ */
+const rowDigits = (g: GraphBuilder, x: Value, zeros: Value, count: number): RowDigits => {
+  const scales = stepOf(g, x);
+  const first = g.quantizeLinear(x, scales, {
+    to: 'uint8',
+    zero: zeros,
+    blockSize: Number(x.shape[1]),
+  });
+  const codes = [first];
   const zero = g.constant(ZERO, 'uint8');
-  let rest = g.div(rows, scales);
-  const codes: Value[] = [];
-  for (let digit = 0; digit < count; digit += 1) {
+  const valueOf = (code: Value, step: Value): Value => g.dequantizeLinear(code, step, { zero });
+  let rest = count === 1 ? x : g.sub(g.div(x, scales), valueOf(first, g.constant(1)));
+  for (let digit = 1; digit < count; digit += 1) {
     const step = g.constant(BASE ** -digit);
     const code = g.quantizeLinear(rest, step, { to: 'uint8', zero });
     codes.push(code);
-    if (digit + 1 < count) rest = g.sub(rest, g.dequantizeLinear(code, step, { zero }));
+    if (digit + 1 < count) rest = g.sub(rest, valueOf(code, step));
   }
   return { codes: stacked(g, codes), scales, count };
 };
@@ -81,7 +103,7 @@ export const blockDigits = (
   let rest = g.reshape(rows, [-1, columns / blockSize, blockSize]);
   const parts: Value[] = [];
   for (let digit = 1; digit < count; digit += 1) {
-    const step = stepOf(g, rest);
+    const step = g.max(stepOf(g, rest), 1e-30);
     const part = g.mul(g.round(g.div(rest, step)), step);
     parts.push(part);
     rest = g.sub(rest, part);
@@ -102,9 +124,9 @@ export const sumOfBlockDigits = (
   return g.reshape(flat, [rows, products.shape[1] ?? 1]);
 };
 
-/** What a row or block is divided by; one of zeros by something. */
+/** What a row or block is divided by; 0 for one of zeros. */
 const stepOf = (g: GraphBuilder, x: Value): Value =>
-  g.max(g.mul(g.reduceMax(g.abs(x), [-1], true), 1 / LARGEST), 1e-30);
+  g.mul(g.reduceMax(g.abs(x), [-1], true), 1 / LARGEST);
 
 const stacked = (g: GraphBuilder, parts: readonly Value[]): Value => {
   const [only] = parts;

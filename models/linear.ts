@@ -8,7 +8,7 @@ import type { Value } from '../tensor/graph.ts';
 import {
   blockDigits,
   digitsOf,
-  rowDigits,
+  rowDigitsOf,
   sumOfBlockDigits,
   sumOfRowDigits,
   ZERO,
@@ -131,11 +131,12 @@ interface Digits {
 
 const rememberedDigits = (g: GraphBuilder, activations: LinearOptions['activations']): Digits => {
   const count = activations === 'plain' ? 0 : digitsOf(activations);
+  const ofRows = rowDigitsOf(g, count);
   const rows = new Map<Value, RowDigits>();
   const blocks = new Map<Value, Map<number, BlockDigits>>();
   return {
     rows: (x) => {
-      const digits = rows.get(x) ?? rowDigits(g, x, count);
+      const digits = rows.get(x) ?? ofRows(x);
       rows.set(x, digits);
       return digits;
     },

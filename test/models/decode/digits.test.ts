@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import {
   blockDigits,
   digitsOf,
-  rowDigits,
+  rowDigitsOf,
   sumOfBlockDigits,
   sumOfRowDigits,
   ZERO,
@@ -30,7 +30,7 @@ const weight = (row: number, column: number): number => (codes[row * K + column]
 
 const rowProduct = (count: number): Promise<Session> => {
   const g = new GraphBuilder();
-  const digits = rowDigits(g, g.input('x', 'float32', ['M', K]), count);
+  const digits = rowDigitsOf(g, count)(g.input('x', 'float32', ['M', K]));
   const products = g.qGemm(
     { data: digits.codes, scale: g.constant(1), zero: g.constant(ZERO, 'uint8') },
     {
