@@ -184,9 +184,9 @@ const blocks = (
   if (weight.offsets === null) return y;
   // x W^T with W = q s + o per block: the offsets see the sum of x over each block.
   const offsets = tensors.mapped(`${name}.offsets`, 'float32', [n, perRow], weight.offsets);
-  const split = g.reshape(g.cast(x, 'float32'), [...x.shape.slice(0, -1), perRow, blockSize]);
-  const shift = g.fusedMatMul(g.reduceSum(split, [-1]), offsets, { transB: true });
-  return g.add(g.cast(y, 'float32'), shift);
+  const sums = g.reduceSum(g.reshape(g.cast(x, 'float32'), [-1, perRow, blockSize]), [-1]);
+  const shifted = g.gemm(sums, offsets, g.reshape(g.cast(y, 'float32'), [-1, n]));
+  return g.reshape(shifted, [...x.shape.slice(0, -1), n]);
 };
 
 /**

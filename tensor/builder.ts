@@ -137,6 +137,11 @@ export class GraphBuilder extends GraphCore {
     return this.one('fusedMatMul', [a, b], { transA, transB, alpha });
   }
 
+  /** a [M, K] @ b [N, K]^T + c [M, N], in one pass over c. */
+  gemm(a: Value, b: Value, c: Value): Value {
+    return this.one('gemm', [a, b, c], {});
+  }
+
   /** x @ W^T over block-packed weights; accuracy 1 is exact fp32, 4 rounds activations to int8 (faster). */
   matMulNBits(
     x: Value,

@@ -83,7 +83,8 @@ export const cachedAttention = (
       const [q, k, v] = qkv;
       return [rotate(perHead(q, heads)), rotate(perHead(k, kvHeads)), perHead(v, kvHeads)];
     }
-    return splitRotated(g, perHead(qkv, heads + 2 * kvHeads), 1, { heads, kvHeads, rotate });
+    const options = { heads, kvHeads, rotate: inputs.rope === null ? null : rotate };
+    return splitRotated(g, perHead(qkv, heads + 2 * kvHeads), 1, options);
   };
 
   return {
@@ -137,7 +138,8 @@ export const fusedAttention = (
       const rotate = (x: Value, count: number): Value => rotated(g, config, inputs, x, count);
       return [rotate(perToken(q), heads), rotate(perToken(k), kvHeads), perToken(v)];
     }
-    const rotate = (x: Value): Value => rotated(g, config, inputs, x, heads + kvHeads);
+    const turn = (x: Value): Value => rotated(g, config, inputs, x, heads + kvHeads);
+    const rotate = inputs.rope === null ? null : turn;
     return splitRotated(g, perToken(qkv), -1, { heads, kvHeads, rotate, width: headDim });
   };
   return {
@@ -180,14 +182,19 @@ const splitRotated = (
   options: {
     readonly heads: number;
     readonly kvHeads: number;
-    readonly rotate: (x: Value) => Value;
+    /** null: positions aren't rotary. */
+    readonly rotate: ((x: Value) => Value) | null;
     readonly width?: number;
   },
 ): Parts => {
   const { heads, kvHeads, rotate, width = 1 } = options;
-  const [turned, values] = g.split(qkv, axis, [(heads + kvHeads) * width, kvHeads * width]);
   const sizes = [heads * width, kvHeads * width];
-  const [queries, keys] = g.split(rotate(present(turned)), axis, sizes);
+  const parts = (): readonly (Value | undefined)[] => {
+    if (rotate === null) return g.split(qkv, axis, [...sizes, kvHeads * width]);
+    const [turned, values] = g.split(qkv, axis, [(heads + kvHeads) * width, kvHeads * width]);
+    return [...g.split(rotate(present(turned)), axis, sizes), values];
+  };
+  const [queries, keys, values] = parts();
   return [present(queries), present(keys), present(values)];
 };
 

@@ -51,6 +51,10 @@ const productRule =
 export const linearGradients: GradientRules<LinearAttributes> = {
   matmul: productRule({ transA: false, transB: false, alpha: 1 }),
   fusedMatMul: (c) => productRule(c.attributes)(c),
+  gemm: (c) => [
+    ...productRule({ transA: false, transB: true, alpha: 1 })(c).slice(0, 2),
+    () => onlyFirst(c),
+  ],
   // A rotation's transpose is the rotation by the negative angle.
   rotaryEmbedding: (c) => [
     () => {

@@ -41,6 +41,7 @@ export interface LinearAttributes {
   matmul: None;
   /** alpha * op(a) @ op(b); transposition of the last two axes. */
   fusedMatMul: { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
+  gemm: None;
   /** (x, positions, cos, sin): cos and sin are [positions, D/2]. */
   rotaryEmbedding: RotaryAttributes;
   /**
@@ -119,6 +120,18 @@ export const linearOps: OperatorTable<LinearAttributes> = {
       domain: 'com.microsoft',
       attributes: { transA: int(transA), transB: int(transB), alpha: float(alpha) },
     }),
+  },
+  gemm: {
+    arity: [3, 3],
+    infer: (inputs) => {
+      const [a, b, c] = [need(inputs, 0), need(inputs, 1), need(inputs, 2)];
+      expectRank(a, 'the left', 2);
+      expectRank(b, 'the right', 2);
+      const shape = matmulShape(a.shape, b.shape, false, true);
+      expectShape(c, 'what is added', shape);
+      return [{ dtype: sameType(inputs), shape }];
+    },
+    onnx: () => ({ type: 'Gemm', attributes: { transB: int(true) } }),
   },
   rotaryEmbedding: {
     arity: [4, 4],

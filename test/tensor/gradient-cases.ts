@@ -373,6 +373,13 @@ export const gradientCases: Record<OpKind, readonly GradientCase[] | 'none'> = {
       build: two((b, l, r) => b.fusedMatMul(l, r, { transA: true, transB: true })),
     },
   ],
+  gemm: [
+    {
+      inputs: { l: ['M', 3], r: [4, 3], c: ['M', 4] },
+      dims: { M: 2 },
+      build: (b, { l, r, c }) => [b.gemm(l!, r!, c!)],
+    },
+  ],
   rotaryEmbedding: [false, true].flatMap((interleaved) =>
     [0, 2].map((numHeads) => ({
       name: `interleaved ${interleaved} heads ${numHeads}`,

@@ -580,6 +580,17 @@ export const opCases: Record<OpKind, readonly OpCase[]> = {
       ],
     },
   ],
+  gemm: [
+    {
+      given: [made([2, 3], 20), made([4, 3], 22), made([2, 4], 23)],
+      build: (b, [x, y, z]) => [b.gemm(x!, y!, z!)],
+      expected: [
+        product(made([2, 3], 20).data, flip(made([4, 3], 22).data, 4, 3), 2, 3, 4).map(
+          (v, at) => v + made([2, 4], 23).data[at]!,
+        ),
+      ],
+    },
+  ],
   rotaryEmbedding: [
     {
       given: [
