@@ -1,7 +1,7 @@
 // uint8 times int8 with instructions that add two products in 16 bits (AVX2, the first AVX-512) is wrong for large
 // numbers: 255 * 127 + 255 * 127 stays at 32,767. Where that is so the runtime can be asked for slower products of
 // uint8 with uint8. Which processor it is on it judges too carefully: asked on one with VNNI, whose products are exact,
-// it makes them slower there, too (by half, on Sapphire Rapids). So one product of the largest numbers says it.
+// it makes them slower there, too (by half, on Emerald Rapids). So one product of the largest numbers says it.
 import { GraphBuilder } from './builder.ts';
 import type { TensorData } from './dtype.ts';
 import type { Feeds } from './feeds.ts';

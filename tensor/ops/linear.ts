@@ -41,6 +41,7 @@ export interface LinearAttributes {
   matmul: None;
   /** alpha * op(a) @ op(b); transposition of the last two axes. */
   fusedMatMul: { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
+  /** (a, b, c): a @ b^T + c, all of them matrices. */
   gemm: None;
   /** (x, positions, cos, sin): cos and sin are [positions, D/2]. */
   rotaryEmbedding: RotaryAttributes;
