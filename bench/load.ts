@@ -1,10 +1,10 @@
 // Seconds and resident memory from a model artifact to the first token: how weights are mapped, converted and packed.
-//   node bench/load.ts --model FOLDER [--run float32:float,stored:float] [--turns 3]
+//   node bench/load.ts --model FOLDER|FILE [--run float32:float,stored:float] [--turns 3]
 // Each turn is a process of its own (memory is never given back quite), with the model's files in the page cache.
 // Resident: after one run of two tokens. A derived file is made in the first turn and found in the others.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -71,7 +71,8 @@ if (flags.one !== undefined) {
   await runner.release();
 } else {
   console.log(flags.model);
-  const folder = await artifactFolder(flags.model);
+  const made = existsSync(join(flags.model, 'model.json'));
+  const folder = made ? flags.model : await artifactFolder(flags.model);
   const derived = mkdtempSync(join(tmpdir(), 'mesa-derived-'));
   for (const run of flags.run.split(','))
     for (let turn = 0; turn < Number(flags.turns); turn += 1)
@@ -81,5 +82,5 @@ if (flags.one !== undefined) {
         { stdio: 'inherit', env: workerEnvironment() },
       );
   rmSync(derived, { recursive: true });
-  rmSync(folder, { recursive: true });
+  if (!made) rmSync(folder, { recursive: true });
 }
