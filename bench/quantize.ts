@@ -1,5 +1,6 @@
 // Quantising a checkpoint far larger than memory should have to hold: `mesa run` of load-model and quantize on a folder
-// that bench/checkpoint.ts made. Prints what MESA measured of each step: seconds, peak memory, bytes before and after.
+// that bench/checkpoint.ts made. Prints what MESA measured of each step: seconds, bytes before and after, errors. Peak
+// memory: VmHWM of the worker in /proc, as long as it runs (light steps share a process, so no step owns its peak).
 //   node bench/checkpoint.ts BIG --shape 7b && node bench/quantize.ts --model BIG [--format nf4]
 
 import { execFileSync } from 'node:child_process';
