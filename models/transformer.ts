@@ -140,7 +140,7 @@ const projections = (
   return [perHead(q, heads, qNorm), perHead(k, kvHeads, kNorm), v];
 };
 
-const three = ([q, k, v]: readonly Value[]): Parts => {
+export const three = ([q, k, v]: readonly Value[]): Parts => {
   if (q === undefined || k === undefined || v === undefined)
     throw new Error('queries, keys and values are three');
   return [q, k, v];

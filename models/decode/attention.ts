@@ -15,7 +15,7 @@ import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Compute } from '../tensors.ts';
-import { isJoined, type Attention, type AttentionInputs, type Parts } from '../transformer.ts';
+import { isJoined, three, type Attention, type AttentionInputs, type Parts } from '../transformer.ts';
 
 /** Names of cache inputs: `key.0`, `value.0`, `key.1` ... in the order of KeyValueCache.arrays. */
 export const cacheNames = (layers: number): readonly string[] =>
@@ -189,12 +189,9 @@ const splitRotated = (
 ): Parts => {
   const { heads, kvHeads, rotate, width = 1 } = options;
   const sizes = [heads * width, kvHeads * width];
-  const parts = (): readonly (Value | undefined)[] => {
-    if (rotate === null) return g.split(qkv, axis, [...sizes, kvHeads * width]);
-    const [turned, values] = g.split(qkv, axis, [(heads + kvHeads) * width, kvHeads * width]);
-    return [...g.split(rotate(present(turned)), axis, sizes), values];
-  };
-  const [queries, keys, values] = parts();
+  if (rotate === null) return three(g.split(qkv, axis, [...sizes, kvHeads * width]));
+  const [turned, values] = g.split(qkv, axis, [(heads + kvHeads) * width, kvHeads * width]);
+  const [queries, keys] = g.split(rotate(present(turned)), axis, sizes);
   return [present(queries), present(keys), present(values)];
 };
 
