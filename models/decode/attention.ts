@@ -15,7 +15,13 @@ import type { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { ModelConfig } from '../config.ts';
 import type { Compute } from '../tensors.ts';
-import { isJoined, three, type Attention, type AttentionInputs, type Parts } from '../transformer.ts';
+import {
+  isJoined,
+  three,
+  type Attention,
+  type AttentionInputs,
+  type Parts,
+} from '../transformer.ts';
 
 /** Names of cache inputs: `key.0`, `value.0`, `key.1` ... in the order of KeyValueCache.arrays. */
 export const cacheNames = (layers: number): readonly string[] =>
