@@ -59,12 +59,20 @@ export interface TransformerParts {
   readonly noise?: Value | undefined;
 }
 
-/** ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D] */
-export const hiddenStates = (parts: TransformerParts, ids: Value, positions: Value): Value => {
+/**
+ * ids int32 or int64 [...]; positions (same shape) are read by learned position tables only. -> [..., D]; with `select`
+ * [R] (indices into ids [N]) -> [R, D], and what the last layer does to other positions, which nobody sees, is left out.
+ */
+export const hiddenStates = (
+  parts: TransformerParts,
+  ids: Value,
+  positions: Value,
+  select?: Value,
+): Value => {
   let x = embedded(parts, ids, positions);
   parts.onHidden?.('embeddings', x);
   for (let index = 0; index < parts.config.layers; index++) {
-    x = block(parts, index, x);
+    x = block(parts, index, x, index === parts.config.layers - 1 ? select : undefined);
     parts.onHidden?.(`layer.${index}`, x);
   }
   return x;
@@ -96,24 +104,31 @@ export const headModule = (config: ModelConfig): string => {
   return config.tied ? modules.embeddings : modules.head;
 };
 
-/** One layer: x [..., D] -> [..., D] */
-export const block = (parts: TransformerParts, index: number, x: Value): Value =>
-  parts.tensors.graph.scope(`layers.${index}`, () => layerOf(parts, index, x));
+/** One layer: x [..., D] -> [..., D]; with `select` [R], x [N, D] -> [R, D]. */
+export const block = (parts: TransformerParts, index: number, x: Value, select?: Value): Value =>
+  parts.tensors.graph.scope(`layers.${index}`, () => layerOf(parts, index, x, select));
 
-const layerOf = (parts: TransformerParts, index: number, x: Value): Value => {
+const layerOf = (
+  parts: TransformerParts,
+  index: number,
+  x: Value,
+  select: Value | undefined,
+): Value => {
   const { config, tensors, linears } = parts;
   const g: GraphBuilder = tensors.graph;
   const layer = modelModules(config.modelType).layer(index);
   const after = (module: string, y: Value): Value =>
     config.postNorms ? norm(tensors, config.norm, module, y) : y;
+  // Other positions are needed by attention, as keys and values, and by nothing behind it.
+  const selected = (y: Value): Value => (select === undefined ? y : g.gather(y, select));
 
   const attended = g.scope('attention', () => {
     const normed = norm(tensors, config.norm, layer.attentionNorm, x);
     const qkv = projections(parts, layer, normed);
     const mixed = parts.attention.attend({ layer: index, qkv });
-    return linears.apply(layer.attention.output, mixed);
+    return linears.apply(layer.attention.output, selected(mixed));
   });
-  const middle = g.add(x, after(layer.afterAttentionNorm, attended));
+  const middle = g.add(selected(x), after(layer.afterAttentionNorm, attended));
   const raised = g.scope('mlp', () =>
     mlp(g, config, linears, layer, norm(tensors, config.norm, layer.mlpNorm, middle)),
   );

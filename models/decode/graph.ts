@@ -47,9 +47,9 @@ export const decodeGraph = ({ config, head, compute, device, model }: DecodeGrap
       : cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
   const parts = { config, attention, ...model(g) };
   // Tokens of all rows in one list: products are of two matrices, and only attention knows rows.
-  const flat = hiddenStates(parts, g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T']));
+  const [tokens, positions] = [g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T'])];
+  const scores = logits(parts, hiddenStates(parts, tokens, positions, select));
   g.output('present', attention.present());
-  const scores = logits(parts, g.gather(flat, select));
   const next = g.cast(g.argMax(scores, -1), 'int32');
   g.output('next', next);
   if (compute === 'float16') g.output('sums', g.reduceSum(scores, [-1]));
