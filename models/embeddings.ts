@@ -2,6 +2,7 @@
 
 import type { Value } from '../tensor/graph.ts';
 import type { ModelConfig } from './config.ts';
+import { ZERO } from './digits.ts';
 import { modelModules } from './modules.ts';
 import type { ModelTensors } from './tensors.ts';
 
@@ -38,9 +39,10 @@ const rowsOf = (tensors: ModelTensors, name: string, ids: Value): Value => {
     }
     case 'int8-rows': {
       const [rows] = weight.shape;
-      const table = tensors.mapped(name, 'int8', weight.shape, weight.data);
+      const table = tensors.mapped(name, weight.codes, weight.shape, weight.data);
       const scales = tensors.mapped(`${name}.scales`, 'float32', [rows, 1], weight.scales);
-      return g.mul(g.cast(g.gather(table, ids), 'float32'), g.gather(scales, ids));
+      const codes = g.cast(g.gather(table, ids), 'float32');
+      return g.mul(weight.codes === 'int8' ? codes : g.sub(codes, ZERO), g.gather(scales, ids));
     }
     case 'blocks': {
       const [rows, columns] = weight.shape;

@@ -162,7 +162,7 @@ const int8Product = (
   const products = g.qGemm(
     { data: digits.codes, scale: g.constant(1), zero: g.constant(ZERO, 'uint8') },
     {
-      data: tensors.mapped(name, 'int8', weight.shape, weight.data),
+      data: tensors.mapped(name, weight.codes, weight.shape, weight.data),
       scales: tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales),
     },
   );
@@ -290,7 +290,9 @@ const int8Rows = (
 ): Value => {
   const g = tensors.graph;
   const [n] = weight.shape;
-  const q = tensors.mapped(name, 'int8', weight.shape, weight.data);
+  const q = tensors.mapped(name, weight.codes, weight.shape, weight.data);
   const scales = tensors.mapped(`${name}.scales`, 'float32', [n], weight.scales);
-  return g.dequantizeLinear(q, g.cast(scales, dtype), { axis: 0 });
+  if (weight.codes === 'int8') return g.dequantizeLinear(q, g.cast(scales, dtype), { axis: 0 });
+  const zero = g.constant(new Uint8Array(n).fill(ZERO), 'uint8', [n]);
+  return g.dequantizeLinear(q, g.cast(scales, dtype), { axis: 0, zero });
 };

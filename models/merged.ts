@@ -20,7 +20,8 @@ export const mergedWeight = (weights: readonly Weight[]): Weight | null => {
       const all = weights.filter((weight) => weight.kind === 'int8-rows');
       const data = joined(weights, all, ({ data: range }) => range);
       const scales = joined(weights, all, ({ scales: range }) => range);
-      return data !== null && scales !== null && sameWidth(all)
+      const same = all.every(({ codes }) => codes === first.codes);
+      return data !== null && scales !== null && same && sameWidth(all)
         ? { ...first, shape: [rowsOf(all), first.shape[1]], data, scales }
         : null;
     }

@@ -44,9 +44,10 @@ export type Weight =
       readonly data: FileRange;
       readonly absmax: FileRange;
     }
-  /** Row-wise int8: int8 [N, K], scale float32 [N] (value = q * scale). */
+  /** Row-wise int8: codes [N, K], int8 or (the same numbers) uint8 around 128; scales float32 [N] (value = q * scale). */
   | {
       readonly kind: 'int8-rows';
+      readonly codes: 'int8' | 'uint8';
       readonly shape: readonly [number, number];
       readonly data: FileRange;
       readonly scales: FileRange;

@@ -163,12 +163,16 @@ export class GraphBuilder extends GraphCore {
   }
 
   /**
-   * (a - zero) @ b^T times the scales: activations [M, K], an int8 weight as it lies [N, K] with N scales. Its zeros are
-   * its own: where the runtime makes a weight uint8 (see session.ts), it can't do so twice with the same zeros.
+   * (a - zero) @ (b - zero)^T times the scales: activations [M, K], a weight as it lies [N, K] with N scales: int8 around
+   * 0, or uint8 around 128. Its zeros are its own: where the runtime makes a weight uint8 (see session.ts), it can't do
+   * so twice with the same zeros.
    */
   qGemm(a: { data: Value; scale: Value; zero: Value }, b: { data: Value; scales: Value }): Value {
     const rows = Number(b.data.shape[0] ?? 0);
-    const zeros = this.constant(new Int8Array(rows), 'int8', [rows], false);
+    const zeros =
+      b.data.dtype === 'uint8'
+        ? this.constant(new Uint8Array(rows).fill(128), 'uint8', [rows], false)
+        : this.constant(new Int8Array(rows), 'int8', [rows], false);
     return this.one('qGemm', [a.data, a.scale, a.zero, b.data, b.scales, zeros], {});
   }
 

@@ -105,7 +105,7 @@ const EXACT_INTEGERS = 'session.x64quantprecision';
 let saturating: Promise<boolean> | undefined;
 
 /** Whether products of uint8 and int8 are wrong on this processor (saturation.ts), tried once in a process. */
-const saturates = (): Promise<boolean> =>
+export const saturates = (): Promise<boolean> =>
   (saturating ??= (async () => {
     const { graph, feeds, initializers, exact } = saturationProbe();
     const session = await createSession(graph, { initializers, extra: { [EXACT_INTEGERS]: '0' } });
@@ -123,7 +123,10 @@ async function integerConfiguration(
   extra: SessionOptions['extra'] = {},
 ): Promise<Record<string, string>> {
   if (device !== 'cpu' || EXACT_INTEGERS in extra) return {};
-  if (!graph.nodes.some(({ kind }) => kind === 'qGemm')) return {};
+  const signed = graph.nodes.some(
+    ({ kind, inputs }) => kind === 'qGemm' && inputs[3]?.dtype === 'int8',
+  );
+  if (!signed) return {};
   return { [EXACT_INTEGERS]: (await saturates()) ? '1' : '0' };
 }
 

@@ -14,7 +14,7 @@ import type { BlockFormatName } from '../quantize/blocks.ts';
 import { packRows, packedForms, type PackedForm } from '../quantize/packed.ts';
 import type { FileRange, Weight, WeightSource } from '../weights.ts';
 import { OpenFiles } from './file.ts';
-import { int8Scales } from '../quantize/int8.ts';
+import { int8Scales, unsignedCodes } from '../quantize/int8.ts';
 import { floats, readAbsmax, type Quantized } from './quantized.ts';
 import {
   readSafetensorsHeader,
@@ -36,9 +36,10 @@ import type { StoredTensors } from './checkpoint.ts';
 
 /**
  * float32: every weight as float32. packed: quantised weights stay packed, other weights become float32.
- * stored: as packed, and 16-bit floats stay as they are (the graph casts them).
+ * stored: as packed, and 16-bit floats stay as they are (the graph casts them). unsigned: as stored, and int8 rows are
+ * uint8, for processors whose products of uint8 and int8 are wrong (tensor/saturation.ts).
  */
-export type WeightMode = 'float32' | 'packed' | 'stored';
+export type WeightMode = 'float32' | 'packed' | 'stored' | 'unsigned';
 
 /** Raised when derived files would hold other bytes. */
 const layoutVersion = 2;
@@ -49,7 +50,9 @@ type Placement =
   | { readonly kind: 'decoded' }
   | { readonly kind: 'blocks'; readonly format: BlockFormatName; readonly form: PackedForm }
   /** Codes are mapped where they are; their scales too, or in the derived file where they need computing. */
-  | { readonly kind: 'quantized'; readonly quantized: Quantized };
+  | { readonly kind: 'quantized'; readonly quantized: Quantized }
+  /** int8 rows as uint8: codes and scales in the derived file. */
+  | { readonly kind: 'unsigned'; readonly absmax: FileRange };
 
 const mappedDtypes = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
@@ -58,13 +61,18 @@ const isBlockFormat = (encoding: string): encoding is BlockFormatName =>
 
 const place = (tensor: StoredTensor, mode: WeightMode): Placement => {
   const { encoding, arrangement, shape, quantized } = tensor;
-  if (quantized !== null)
-    return mode === 'float32' ? { kind: 'decoded' } : { kind: 'quantized', quantized };
+  if (quantized !== null) {
+    if (mode === 'float32') return { kind: 'decoded' };
+    return mode === 'unsigned' && quantized.kind === 'int8'
+      ? { kind: 'unsigned', absmax: quantized.absmax }
+      : { kind: 'quantized', quantized };
+  }
   if (mode !== 'float32' && isBlockFormat(encoding) && shape.length === 2)
     return { kind: 'blocks', format: encoding, form: packedForms[encoding] };
   const unmoved = arrangement.kind === 'as-is';
   if (unmoved && encoding === 'F32') return { kind: 'mapped', dtype: 'float32' };
-  if (unmoved && mode === 'stored' && (encoding === 'F16' || encoding === 'BF16'))
+  const keeps = mode === 'stored' || mode === 'unsigned';
+  if (unmoved && keeps && (encoding === 'F16' || encoding === 'BF16'))
     return { kind: 'mapped', dtype: mappedDtypes[encoding] };
   return { kind: 'decoded' };
 };
@@ -82,6 +90,7 @@ export const loadedBytes = (tensor: StoredTensor, mode: WeightMode): number => {
       return (count * bits) / 8 + (count / blockSize) * (offsets ? 8.5 : 4);
     }
     case 'quantized':
+    case 'unsigned':
       return tensor.data.bytes + 4 * (tensor.shape[0] ?? 0) + derivedScaleBytes(tensor);
   }
 };
@@ -100,9 +109,11 @@ export interface WeightsInput {
 
 export const openWeights = (
   { tensors, aliases, digests }: WeightsInput,
-  mode: WeightMode,
+  wanted: WeightMode,
   derivedFolder: string,
 ): WeightSource => {
+  // Files that would hold the same have the same name.
+  const mode = wanted === 'unsigned' && !hasInt8Rows(tensors) ? 'stored' : wanted;
   const placements = new Map(
     [...tensors.values()].map((tensor) => [tensor.name, place(tensor, mode)] as const),
   );
@@ -130,6 +141,9 @@ export const openWeights = (
     },
   };
 };
+
+export const hasInt8Rows = (tensors: StoredTensors): boolean =>
+  [...tensors.values()].some(({ quantized }) => quantized?.kind === 'int8');
 
 const derivedName = (tensors: StoredTensors, digests: readonly string[], mode: string): string =>
   createHash('sha256')
@@ -184,6 +198,14 @@ const toWeight = (
     }
     case 'quantized':
       return quantizedWeight(tensor, placement.quantized, range);
+    case 'unsigned':
+      return {
+        kind: 'int8-rows',
+        codes: 'uint8',
+        shape: [shape[0] ?? 0, shape[1] ?? 0],
+        data: range(name),
+        scales: range(`${name}.scales`),
+      };
   }
 };
 
@@ -200,7 +222,13 @@ const quantizedWeight = (
       return { kind: 'bnb4', type, blockSize, shape: matrix, data, absmax: ready };
     }
     case 'int8':
-      return { kind: 'int8-rows', shape: matrix, data, scales: derived(`${name}.scales`) };
+      return {
+        kind: 'int8-rows',
+        codes: 'int8',
+        shape: matrix,
+        data,
+        scales: derived(`${name}.scales`),
+      };
     case 'int4':
       return {
         kind: 'blocks',
@@ -239,6 +267,8 @@ const derivedPart = (tensor: StoredTensor, placement: Placement): DerivedPart =>
       return derivedBlocks(tensor, placement.format, placement.form);
     case 'quantized':
       return derivedScales(tensor, placement.quantized);
+    case 'unsigned':
+      return derivedUnsigned(tensor, placement.absmax);
   }
 };
 
@@ -285,14 +315,28 @@ const derivedScales = ({ name, shape }: StoredTensor, quantized: Quantized): Der
       write: (writer, files) => writer.write(`${name}.absmax`, readAbsmax(absmax, files)),
     };
   }
-  if (quantized.kind === 'int8') {
-    const { absmax } = quantized;
-    return {
-      declared: [{ name: `${name}.scales`, dtype: 'F32', shape: [shape[0] ?? 0] }],
-      write: (writer, files) => writer.write(`${name}.scales`, int8Scales(floats(absmax, files))),
-    };
-  }
-  return nothing;
+  return quantized.kind === 'int8' ? derivedInt8Scales(name, shape, quantized.absmax) : nothing;
+};
+
+const derivedInt8Scales = (
+  name: string,
+  shape: readonly number[],
+  absmax: FileRange,
+): DerivedPart => ({
+  declared: [{ name: `${name}.scales`, dtype: 'F32', shape: [shape[0] ?? 0] }],
+  write: (writer, files) => writer.write(`${name}.scales`, int8Scales(floats(absmax, files))),
+});
+
+const derivedUnsigned = (tensor: StoredTensor, absmax: FileRange): DerivedPart => {
+  const { name, shape } = tensor;
+  const scales = derivedInt8Scales(name, shape, absmax);
+  return {
+    declared: [{ name, dtype: 'U8', shape }, ...scales.declared],
+    write: (writer, files) => {
+      for (const piece of storedRows(tensor, files)) writer.write(name, unsignedCodes(piece));
+      scales.write(writer, files);
+    },
+  };
 };
 
 /** The derived file at `path`, made if it isn't there or isn't what it should be. */

@@ -45,6 +45,9 @@ export const dequantizeInt8 = (
   return out;
 };
 
+/** The same numbers as uint8 around 128. */
+export const unsignedCodes = (codes: Uint8Array): Uint8Array => codes.map((code) => code ^ 0x80);
+
 /** The one factor per row that a kernel multiplies with. */
 export const int8Scales = (absmax: Float32Array): Float32Array =>
   absmax.map((largest) => largest * perCode);

@@ -2,10 +2,11 @@
 // fails.
 
 import { StepError } from '../../engine/step.ts';
-import type { WeightMode } from '../../models/checkpoint/layout.ts';
+import { hasInt8Rows, type WeightMode } from '../../models/checkpoint/layout.ts';
+import type { Model } from '../../models/model.ts';
 import type { Compute } from '../../models/tensors.ts';
 import { computesInHalf } from '../../tensor/half-precision.ts';
-import type { Device } from '../../tensor/session.ts';
+import { saturates, type Device } from '../../tensor/session.ts';
 import type { Settings } from './settings.ts';
 
 export interface Place {
@@ -35,4 +36,14 @@ export const placeOf = async (
 export const weightMode = (dtype: string, { device, compute }: Place): WeightMode => {
   if (dtype === 'float32') return 'float32';
   return device === 'cpu' || compute === 'float16' ? 'stored' : 'packed';
+};
+
+/** The same for a model's own tensors: some processors need int8 rows as uint8. */
+export const weightModeOf = async (
+  { document, tensors }: Pick<Model, 'document' | 'tensors'>,
+  place: Place,
+): Promise<WeightMode> => {
+  const mode = weightMode(document.dtype, place);
+  const integers = place.device === 'cpu' && mode === 'stored' && hasInt8Rows(tensors());
+  return integers && (await saturates()) ? 'unsigned' : mode;
 };

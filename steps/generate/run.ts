@@ -22,7 +22,7 @@ import { readDocument, readRows, writeDocument, writeRows } from '../rows.ts';
 import { scoreChoices } from './choices.ts';
 import { openJournal } from './journal.ts';
 import { scoreTexts } from './perplexity.ts';
-import { placeOf, weightMode } from './place.ts';
+import { placeOf, weightModeOf } from './place.ts';
 import { promptEncoder } from './prompts.ts';
 import { headline } from './headline.ts';
 import { describeDecoding, settingsOf, type Settings } from './settings.ts';
@@ -63,8 +63,8 @@ const generate = async (context: StepContext): Promise<void> => {
     endTokens,
     maxLength,
     journal,
-    open: (head, length) => {
-      const mode = weightMode(document.dtype, place);
+    open: async (head, length) => {
+      const mode = await weightModeOf(model, place);
       requireFits(
         estimateDecodingMemory(config, model.tensors(), { mode, length }),
         'generate with this model',

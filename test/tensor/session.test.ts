@@ -292,26 +292,30 @@ describe('traps', () => {
     assert.ok(new Uint32Array(buffer, byteOffset, length).every((bits) => bits === 0));
   });
 
-  test('the largest products of uint8 and int8 are exact', async () => {
-    const [m, k, n] = [5, 96, 48];
-    const g = new GraphBuilder();
-    const codes = g.input('x', 'uint8', ['M', k]);
-    const weight = {
-      data: g.initializer('w', 'int8', [n, k]),
-      scales: g.initializer('s', 'float32', [n]),
-    };
-    g.output(
-      'y',
-      g.qGemm({ data: codes, scale: g.constant(1), zero: g.constant(128, 'uint8') }, weight),
-    );
-    const session = await createSession(g.build(), {
-      initializers: { w: new Int8Array(n * k).fill(-127), s: new Float32Array(n).fill(1) },
+  for (const dtype of ['int8', 'uint8'] as const)
+    test(`the largest products of uint8 and ${dtype} are exact`, async () => {
+      const [m, k, n] = [5, 96, 48];
+      const g = new GraphBuilder();
+      const codes = g.input('x', 'uint8', ['M', k]);
+      const weight = {
+        data: g.initializer('w', dtype, [n, k]),
+        scales: g.initializer('s', 'float32', [n]),
+      };
+      g.output(
+        'y',
+        g.qGemm({ data: codes, scale: g.constant(1), zero: g.constant(128, 'uint8') }, weight),
+      );
+      const session = await createSession(g.build(), {
+        initializers: {
+          w: dtype === 'int8' ? new Int8Array(n * k).fill(-127) : new Uint8Array(n * k).fill(1),
+          s: new Float32Array(n).fill(1),
+        },
+      });
+      const data = new Uint8Array(m * k).fill(255);
+      const { y } = await session.run({ x: { data, shape: [m, k] } });
+      await session.release();
+      assert.ok(y!.data.every((value) => value === -127 * 127 * k));
     });
-    const data = new Uint8Array(m * k).fill(255);
-    const { y } = await session.run({ x: { data, shape: [m, k] } });
-    await session.release();
-    assert.ok(y!.data.every((value) => value === -127 * 127 * k));
-  });
 
   const linux = { skip: process.platform === 'linux' ? false : 'reads /proc' };
 

@@ -35,6 +35,7 @@ test('int8 rows times rounded activations', { skip: skipUnlessShared(path) }, as
   writeFileSync(scalesPath, scales);
   const weight: Weight = {
     kind: 'int8-rows',
+    codes: 'int8',
     shape: [n, k],
     data: codes.data,
     scales: { path: scalesPath, offset: 0, bytes: scales.byteLength },
