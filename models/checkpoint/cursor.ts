@@ -3,6 +3,9 @@
 import { CheckpointError } from './error.ts';
 import type { BinaryFile } from './file.ts';
 
+/** Vocabularies hold bytes that are no UTF-8: they become replacement characters, as in llama.cpp's own readers. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 export class Cursor {
   readonly file: BinaryFile;
   /** Nothing is read from here on. */
@@ -59,8 +62,7 @@ export class Cursor {
   }
 
   text(length: number, what: string): string {
-    // Vocabularies hold bytes that are no UTF-8: they become replacement characters, as in llama.cpp's own readers.
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.take(length, what));
+    return utf8.decode(this.take(length, what));
   }
 
   /** A string after its 64-bit length. */

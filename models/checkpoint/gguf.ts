@@ -139,8 +139,9 @@ const readValue = (cursor: Cursor, type: number, key: string, depth: number): Gg
     element?.bytes ?? (elementType === valueTypes.string ? 8 : 12),
   );
   if (element !== undefined) {
+    const bytes = cursor.take(element.bytes * length, key);
     const numbers = new Float64Array(length);
-    for (let i = 0; i < length; i++) numbers[i] = element.read(cursor.take(element.bytes, key), 0);
+    for (let i = 0; i < length; i++) numbers[i] = element.read(bytes, i * element.bytes);
     return numbers;
   }
   const values: GgufValue[] = [];

@@ -129,7 +129,7 @@ const checkModel = (path: string, model: unknown): void => {
     throw new CheckpointError(path, `has a model of the unknown type ${shown(type)}`, {
       hint: `known are ${modelKinds.join(', ')}`,
     });
-  if (isRecord(vocab)) vocabulary(path, vocab);
+  if (isRecord(vocab)) checkIds(path, vocab);
   else if (!Array.isArray(vocab)) throw new CheckpointError(path, 'has no vocabulary');
 };
 
@@ -148,15 +148,19 @@ const readable = (path: string, make: () => Tokenizer): Tokenizer => {
 const idsOf = (value: unknown): readonly number[] =>
   (Array.isArray(value) ? value : [value]).filter((id): id is number => Number.isInteger(id));
 
+/** Tables are made as long as the largest id; no vocabulary has more than some hundred thousand. */
+const isUsableId = (id: unknown): id is number =>
+  Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < 2 ** 24;
+
+const checkIds = (path: string, json: JsonRecord): void => {
+  if (Object.values(json).every(isUsableId)) return;
+  const [token = ''] = Object.entries(json).find(([, id]) => !isUsableId(id)) ?? [];
+  throw new CheckpointError(path, `gives the token ${JSON.stringify(token)} no usable id`);
+};
+
 const vocabulary = (path: string, json: JsonRecord): ReadonlyMap<string, number> => {
-  const vocab = new Map<string, number>();
-  for (const [token, id] of Object.entries(json)) {
-    // Tables are made as long as the largest id; no vocabulary has more than some hundred thousand.
-    if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) >= 2 ** 24)
-      throw new CheckpointError(path, `gives the token ${JSON.stringify(token)} no usable id`);
-    vocab.set(token, Number(id));
-  }
-  return vocab;
+  checkIds(path, json);
+  return new Map(Object.entries(json as Readonly<Record<string, number>>));
 };
 
 /**
