@@ -3,7 +3,7 @@
 //   node bench/decode.ts --model FILE [--run float32:float,stored:float,stored:int8,...] [--rows 1,32] [--prompt 64]
 //     [--new 48] [--read 512] [--threads 2] [--turns 5] [--peer python --folder HF]
 // Medians of the turns, lowest and highest behind. A run is `weights:activations`; weights are float32, stored (as the
-// file has them) or a format of the step quantize.
+// file has them) or a format of the step quantize (`int8+head`: the head, too).
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

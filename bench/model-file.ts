@@ -10,6 +10,7 @@ import { openModel } from '../models/model.ts';
 import { loadModel } from '../steps/load-model/step.ts';
 import { quantize } from '../steps/quantize/step.ts';
 import { folderArtifact, runStep } from '../test/steps/context.ts';
+import type { JsonObject } from '../schemas/json.ts';
 import type { WeightSource } from '../models/weights.ts';
 import { saturates } from '../tensor/session.ts';
 
@@ -31,6 +32,12 @@ export const artifactFolder = async (path: string): Promise<string> => {
   return folder;
 };
 
+/** `int8+head`: the head as well, which is the embeddings where they are tied. */
+const quantizeParams = (format: string): JsonObject => {
+  const [name = '', head] = format.split('+');
+  return { format: name, ...(head === 'head' ? { skip_modules: [] } : {}) };
+};
+
 /** `derived`: where converted weights are kept; default: a folder that goes with the model. */
 export const benchModel = async (
   path: string,
@@ -45,7 +52,7 @@ export const benchModel = async (
   const quantized =
     format === undefined
       ? null
-      : await runStep(quantize, { params: { format }, inputs: { model: original } });
+      : await runStep(quantize, { params: quantizeParams(format), inputs: { model: original } });
   const model = openModel(quantized?.output('model', 'model') ?? original);
   const unsigned = hasInt8Rows(model.tensors()) && (await saturates());
   const derived = kept ?? mkdtempSync(join(tmpdir(), 'mesa-bench-'));

@@ -40,9 +40,10 @@ const rowsOf = (tensors: ModelTensors, name: string, ids: Value): Value => {
     case 'int8-rows': {
       const [rows] = weight.shape;
       const table = tensors.mapped(name, weight.codes, weight.shape, weight.data);
-      const scales = tensors.mapped(`${name}.scales`, 'float32', [rows, 1], weight.scales);
+      const scales = tensors.mapped(`${name}.scales`, 'float32', [rows], weight.scales);
       const codes = g.cast(g.gather(table, ids), 'float32');
-      return g.mul(weight.codes === 'int8' ? codes : g.sub(codes, ZERO), g.gather(scales, ids));
+      const centred = weight.codes === 'int8' ? codes : g.sub(codes, ZERO);
+      return g.mul(centred, g.unsqueeze(g.gather(scales, ids), [-1]));
     }
     case 'blocks': {
       const [rows, columns] = weight.shape;

@@ -141,6 +141,12 @@ const biogpt: ModelModules = {
   head: 'output_projection',
 };
 
+/** The module whose weight the head multiplies with: where it is tied, the embeddings. */
+export const headModule = (config: ModelConfig): string => {
+  const modules = modelModules(config.modelType);
+  return config.tied ? modules.embeddings : modules.head;
+};
+
 /** Every linear layer but the head and routers, in the order of computation: what `all-linear` means. */
 export const linearModules = (config: ModelConfig): readonly string[] => {
   const modules = modelModules(config.modelType);

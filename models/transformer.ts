@@ -12,8 +12,7 @@ import type { ModelConfig } from './config.ts';
 import { embed } from './embeddings.ts';
 import type { Linears } from './linear.ts';
 import { mlp } from './mlp.ts';
-import type { LayerModules, ModelModules } from './modules.ts';
-import { modelModules } from './modules.ts';
+import { headModule, modelModules, type LayerModules } from './modules.ts';
 import { norm } from './norm.ts';
 import type { ModelTensors } from './tensors.ts';
 
@@ -96,12 +95,6 @@ export const headLogits = ({ config, tensors, linears }: TransformerParts, x: Va
   const raw = g.scope('head', () => linears.apply(headModule(config), x));
   const cap = config.finalSoftcap;
   return cap === null ? raw : g.mul(g.tanh(g.div(raw, cap)), cap);
-};
-
-/** The module whose weight the head multiplies with. */
-export const headModule = (config: ModelConfig): string => {
-  const modules: ModelModules = modelModules(config.modelType);
-  return config.tied ? modules.embeddings : modules.head;
 };
 
 /** One layer: x [..., D] -> [..., D]; with `select` [R], x [N, D] -> [R, D]. */

@@ -5,6 +5,7 @@
 import { constants, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Model } from '../model.ts';
+import { modelModules } from '../modules.ts';
 import { OpenFiles } from './file.ts';
 import { fromHubName } from './names.ts';
 import {
@@ -84,8 +85,11 @@ const writeWeights = (path: string, model: Model): void => {
 const bitsandbytesParts = (model: Model): ReadonlyMap<string, readonly SafetensorsTensor[]> => {
   const layers = new Map<string, readonly SafetensorsTensor[]>();
   if (model.document.checkpoint.format !== 'mesa') return layers;
+  const embeddings = `${modelModules(model.config.modelType).embeddings}.weight`;
   const headers = new Map<string, readonly SafetensorsTensor[]>();
-  for (const { storedName, quantized, data } of model.tensors().values()) {
+  for (const { name: known, storedName, quantized, data } of model.tensors().values()) {
+    // Which bitsandbytes doesn't quantise.
+    if (known === embeddings) continue;
     if (quantized?.kind !== 'bnb4' && quantized?.kind !== 'int8') continue;
     const module = storedName.replace(/weight$/, '');
     const all = headers.get(data.path) ?? [...readSafetensorsHeader(data.path).tensors.values()];

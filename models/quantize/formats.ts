@@ -29,8 +29,8 @@ export interface QuantizeOptions {
 }
 
 export interface TensorFormat {
-  /** Why a matrix of this shape can't have the format, or null. */
-  refuses(shape: readonly number[]): string | null;
+  /** Why a matrix of this shape can't have the format, or null. `lookedUp`: its rows are embeddings as well. */
+  refuses(shape: readonly number[], lookedUp: boolean): string | null;
   declare(name: string, shape: readonly number[]): readonly DeclaredTensor[];
   /** What MESA's header says of it; undefined for what bitsandbytes' own tensors say. */
   described?(shape: readonly number[]): MesaTensor;
@@ -83,7 +83,8 @@ const bnb4 = (type: Bnb4Type, blockSize: number, double: boolean): TensorFormat 
     return new TextEncoder().encode(JSON.stringify(json).padEnd(longest));
   };
   return {
-    refuses: () => null,
+    // Blocks run across rows, so no row can be looked up; bitsandbytes never quantises embeddings either.
+    refuses: (_shape, lookedUp) => (lookedUp ? `embeddings are not stored as ${type}` : null),
     declare: (name, shape) => {
       const count = countOf(shape);
       const blockCount = Math.ceil(count / blockSize);

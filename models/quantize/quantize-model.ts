@@ -1,6 +1,7 @@
 // Quantises a checkpoint, tensor by tensor: matrices of linear layers in the chosen format, everything else as it was.
 // One tensor is in memory at a time. NF4, FP4 and int8 are written as bitsandbytes writes them (transformers loads
-// such a file); the block formats as MESA's own (models/checkpoint/mesa-format.ts).
+// such a file); the block formats as MESA's own (models/checkpoint/mesa-format.ts), and so are embeddings in int8, which
+// bitsandbytes doesn't know: they are quantised where they are the head, too, and the head is wanted.
 
 import { encodings, isEncoding } from '../checkpoint/encoding.ts';
 import { OpenFiles } from '../checkpoint/file.ts';
@@ -20,7 +21,7 @@ import {
 } from '../checkpoint/stored.ts';
 import type { StoredTensors } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
-import { linearModules, modelModules } from '../modules.ts';
+import { headModule, linearModules, modelModules } from '../modules.ts';
 import { formatOf, type QuantizeOptions, type TensorFormat } from './formats.ts';
 
 export type { QuantizeFormat, QuantizeOptions } from './formats.ts';
@@ -66,6 +67,7 @@ export const quantizeModel = (
   onTensor: OnTensor,
 ): QuantizeResult => {
   const wanted = modulesToQuantize(config, options.skipModules);
+  const { embeddings } = modelModules(config.modelType);
   const format = formatOf(options);
   const kept: { name: string; reason: string }[] = [...wanted.skipped].map((name) => ({
     name,
@@ -75,7 +77,7 @@ export const quantizeModel = (
   const plans = [...tensors.values()].map((tensor): Plan => {
     const module = tensor.name.replace(/\.weight$/, '');
     if (tensor.name.endsWith('.weight') && wanted.modules.has(module)) {
-      const reason = format.refuses(tensor.shape);
+      const reason = format.refuses(tensor.shape, module === embeddings);
       if (reason === null) {
         const mesa = format.described?.(tensor.shape);
         if (mesa !== undefined) described[tensor.name] = mesa;
@@ -90,7 +92,9 @@ export const quantizeModel = (
 
   if (plans.every(({ format: chosen }) => chosen === null)) throw new NothingToQuantize(kept);
 
-  const isMesa = Object.keys(described).length > 0;
+  const isMesa =
+    Object.keys(described).length > 0 ||
+    plans.some((plan) => plan.format !== null && plan.tensor.name === `${embeddings}.weight`);
   using files = new OpenFiles();
   using writer = new SafetensorsWriter(path, sideBySide(plans.map(({ declared }) => declared)), {
     metadata: isMesa ? mesaMetadata(described) : { format: 'pt' },
@@ -141,12 +145,12 @@ const modulesToQuantize = (
   config: ModelConfig,
   skip: readonly string[],
 ): { readonly modules: ReadonlySet<string>; readonly skipped: readonly string[] } => {
-  const { head } = modelModules(config.modelType);
-  const all = [...linearModules(config), ...(config.tied ? [] : [head])];
+  const head = headModule(config);
+  const all = [...linearModules(config), head];
   const isSkipped = (module: string): boolean =>
     skip.some(
       (name) =>
-        // `lm_head` means the head whatever the architecture calls it.
+        // `lm_head` means the head whatever the architecture calls it, and the embeddings where they are the head.
         (name === 'lm_head' && module === head) ||
         module === name ||
         module.endsWith(`.${name}`) ||

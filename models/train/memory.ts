@@ -3,8 +3,7 @@
 
 import type { WeightMode } from '../checkpoint/layout.ts';
 import type { ModelConfig } from '../config.ts';
-import { linearModules } from '../modules.ts';
-import { headModule } from '../transformer.ts';
+import { headModule, linearModules } from '../modules.ts';
 import type { Weight, WeightSource } from '../weights.ts';
 
 /** Up to this size of fp32 weights both directions are packed: about 10 % faster, at twice the weights' memory. */

@@ -11,9 +11,9 @@
 import { vectorJacobian } from '../../tensor/gradient.ts';
 import type { Value } from '../../tensor/graph.ts';
 import type { GraphBuilder } from '../../tensor/builder.ts';
-import { modelModules } from '../modules.ts';
+import { headModule, modelModules } from '../modules.ts';
 import type { TransformerParts } from '../transformer.ts';
-import { block, embedded, headModule } from '../transformer.ts';
+import { block, embedded } from '../transformer.ts';
 
 interface Recomputation {
   readonly parts: TransformerParts;

@@ -1,8 +1,8 @@
 // What a run trains: the tensors of an adapter, or every weight of the model. They lie one after the other in a flat
 // array, which is what the optimiser, the checkpoint and the accumulation of gradients work on.
 
+import { headModule } from '../modules.ts';
 import type { ModelConfig } from '../config.ts';
-import { headModule } from '../transformer.ts';
 import type { FittedAdapter } from '../linear-lora.ts';
 import { initialA, initialB } from '../lora.ts';
 import type { NamedTensor } from '../peft-files.ts';

@@ -46,7 +46,13 @@ export const run = async (context: StepContext): Promise<void> =>
     for (const name of names) copyFileSync(input.file(name), join(output.folder, name));
     const written: ModelDocument = {
       architecture: document.architecture,
-      config: withQuantization(document.config as JsonObject, format, doubleQuant, skipModules),
+      config: withQuantization(
+        document.config as JsonObject,
+        format,
+        doubleQuant,
+        // transformers never quantises a head that shares the embeddings; MESA writes it as floats for it.
+        model.config.tied ? [...new Set([...skipModules, 'lm_head'])] : skipModules,
+      ),
       checkpoint: {
         format: result.format,
         files: [{ name: fileName, ...(await sha256OfFile(path)) }],

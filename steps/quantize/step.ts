@@ -6,7 +6,7 @@ const withBlocks = ['nf4', 'fp4', 'int4'];
 
 export const quantize = defineStep({
   name: 'quantize',
-  version: 2,
+  version: 3,
   summary: 'Makes a model smaller: its linear layers in 4 or 8 bits.',
   params: {
     type: 'object',
@@ -33,7 +33,8 @@ export const quantize = defineStep({
         type: 'array',
         items: { type: 'string' },
         default: ['lm_head'],
-        description: 'Layers that stay as they are, by name or the end of their name.',
+        description:
+          'Layers that stay as they are, by name or the end of their name. lm_head is the head, and the embeddings where these are the head: without it they are quantised, too (not in nf4 and fp4).',
       },
       activations: {
         type: 'string',
