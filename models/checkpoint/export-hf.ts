@@ -5,8 +5,9 @@
 import { constants, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Model } from '../model.ts';
-import { modelModules } from '../modules.ts';
+import { linearModules, modelModules } from '../modules.ts';
 import { OpenFiles } from './file.ts';
+import { isRecord } from './json.ts';
 import { fromHubName } from './names.ts';
 import {
   bytesOf,
@@ -61,12 +62,25 @@ const indexOf = (names: readonly string[], file: (name: string) => string): stri
   return `${JSON.stringify(index, null, 2)}\n`;
 };
 
-/** Where blocks became floats nothing is packed; bitsandbytes' layers stay. */
-const configOf = ({ document }: Model): Readonly<Record<string, unknown>> => {
-  const { format } = document.checkpoint;
-  if (format === 'safetensors' || format === 'mesa') return document.config;
-  const { quantization_config: _packed, ...config } = document.config;
-  return { ...config, torch_dtype: 'float32' };
+/** Where blocks became floats nothing is packed; bitsandbytes' layers stay, and others are named as floats beside them. */
+const configOf = (model: Model): Readonly<Record<string, unknown>> => {
+  const { config: whole, checkpoint } = model.document;
+  if (checkpoint.format === 'safetensors') return whole;
+  const { quantization_config: quantization, ...config } = whole;
+  if (checkpoint.format !== 'mesa') return { ...config, torch_dtype: 'float32' };
+  if (!isRecord(quantization) || bitsandbytesParts(model).size === 0) return config;
+  const { llm_int8_skip_modules: skipped } = quantization;
+  const floats = linearModules(model.config).filter(
+    (module) => model.tensors().get(`${module}.weight`)?.quantized === null,
+  );
+  const known = Array.isArray(skipped) ? skipped : [];
+  return {
+    ...config,
+    quantization_config: {
+      ...quantization,
+      llm_int8_skip_modules: [...new Set([...known, ...floats])],
+    },
+  };
 };
 
 const writeWeights = (path: string, model: Model): void => {

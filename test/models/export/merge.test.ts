@@ -117,6 +117,30 @@ describe('merged', { skip }, () => {
     packed.dispose();
   });
 
+  for (const [name, left] of [
+    ['llama-attention', ['q_proj', 'v_proj']],
+    ['llama-all-linear', null],
+  ] as const)
+    test(`${name} in a packed model: transformers is told what is packed still`, async () => {
+      const run = await load(sharedPath(`${root}/models/llama`));
+      const inputs = { model: run.output('model', 'model') };
+      const packed = await runStep(quantize, { params: { format: 'int8' }, inputs });
+      using scratch = temporaryFolder();
+      using target = temporaryFolder();
+      const { model, file } = modelOf(packed);
+      exportHf(mergeAdapter(model, adapterOf(name), scratch.path).model, target.path, file);
+      const { quantization_config: config } = readJson<{
+        quantization_config?: { llm_int8_skip_modules: string[] };
+      }>(join(target.path, 'config.json'));
+      const skipped = config?.llm_int8_skip_modules.filter((module) => module !== 'lm_head');
+      const modules = left?.flatMap((part) =>
+        [0, 1].map((at) => `model.layers.${at}.self_attn.${part}`),
+      );
+      assert.deepEqual(skipped?.sort(), modules?.sort());
+      run.dispose();
+      packed.dispose();
+    });
+
   test('an adapter for another model is refused, naming a tensor', async () => {
     const run = await load(sharedPath(`${root}/models/gpt2`));
     using scratch = temporaryFolder();
