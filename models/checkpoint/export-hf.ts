@@ -73,7 +73,7 @@ const configOf = (model: Model): Readonly<Record<string, unknown>> => {
   const floats = linearModules(model.config).filter(
     (module) => model.tensors().get(`${module}.weight`)?.quantized === null,
   );
-  const known = Array.isArray(skipped) ? skipped : [];
+  const known: readonly unknown[] = Array.isArray(skipped) ? skipped : [];
   return {
     ...config,
     quantization_config: {
