@@ -66,7 +66,7 @@ const generate = async (context: StepContext): Promise<void> => {
     open: async (head, length) => {
       const mode = await weightModeOf(model, place);
       requireFits(
-        estimateDecodingMemory(config, model.tensors(), { mode, length }),
+        estimateDecodingMemory(config, model.tensors(), { mode, adapter, length }),
         'generate with this model',
         'quantise it first (format: int8 or nf4), lower max_length, or use a server: backend: openai',
       );

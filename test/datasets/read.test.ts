@@ -1,8 +1,7 @@
 // Readers: what they take, and what they say about what they don't.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -10,8 +9,9 @@ import { DataError } from '../../datasets/error.ts';
 import { formatOf, readFile, readTextFile, type FileFormat } from '../../datasets/read/file.ts';
 import type { SourceRow } from '../../datasets/row.ts';
 import { readSharedJson, sharedPath, skipUnlessShared } from '../shared.ts';
+import { scratchFolder } from '../scratch.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'mesa-read-'));
+const folder = scratchFolder('read');
 const write = (name: string, content: string | Uint8Array): string => {
   const path = join(folder, name);
   writeFileSync(path, content);

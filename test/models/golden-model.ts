@@ -1,8 +1,7 @@
 // Opens the tiny checkpoints of the goldens and runs them: what the parity tests of transformer, LoRA and training share.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { slotAttention, slotInputs } from '../../models/attention.ts';
 import { openCheckpoint } from '../../models/checkpoint/checkpoint.ts';
@@ -23,13 +22,14 @@ import type { WeightSource } from '../../models/weights.ts';
 import { GraphBuilder } from '../../tensor/builder.ts';
 import type { Value } from '../../tensor/graph.ts';
 import { createSession } from '../../tensor/session.ts';
+import { scratchFolder } from '../scratch.ts';
 
 export interface GoldenModel {
   readonly config: ModelConfig;
   readonly weights: WeightSource;
 }
 
-const derived = mkdtempSync(join(tmpdir(), 'mesa-test-derived-'));
+const derived = scratchFolder('test-derived');
 
 export const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
 

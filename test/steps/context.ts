@@ -1,16 +1,7 @@
 // A StepContext on plain folders, to run one step's code without an engine. Records what the step reports.
 
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   InputArtifact,
@@ -21,6 +12,7 @@ import type {
 import type { ArtifactKind } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import type { ReportBlock } from '../../schemas/report-block.ts';
+import { scratchFolder } from '../scratch.ts';
 
 const sha256 = (path: string): string =>
   createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -101,7 +93,7 @@ export const withDefaults = (schema: JsonObject, params: JsonObject): JsonObject
 };
 
 export const prepareStep = (step: StepDefinition, options: StepRunOptions = {}): StepRun => {
-  const root = mkdtempSync(join(tmpdir(), 'mesa-step-'));
+  const root = scratchFolder('step');
   const kept = options.resume?.root ?? root;
   const folderOf = (base: string, ...parts: string[]): string => {
     const folder = join(base, ...parts);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { InputArtifact } from '../../engine/step.ts';
@@ -9,12 +8,13 @@ import { metricNames } from '../../metrics/registry.ts';
 import { compareBaseline } from '../../steps/compare-baseline/step.ts';
 import { score } from '../../steps/score/step.ts';
 import { folderArtifact, runStep } from './context.ts';
+import { scratchFolder } from '../scratch.ts';
 
 const labels = ['A', 'B', 'C', 'D'];
 const options = labels.map((label) => ({ label, text: `option ${label}` }));
 
 const predictions = (mode: string, rows: readonly PredictionRow[]): InputArtifact => {
-  const folder = mkdtempSync(join(tmpdir(), 'mesa-predictions-'));
+  const folder = scratchFolder('predictions');
   writeFileSync(join(folder, 'rows.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   writeFileSync(join(folder, 'predictions.json'), JSON.stringify({ mode }));
   return folderArtifact('predictions', folder);

@@ -7,7 +7,7 @@ import type { OpKind } from '../../tensor/ops.ts';
 import { operators } from '../../tensor/ops.ts';
 import type { Feed } from '../../tensor/session.ts';
 import { createSession } from '../../tensor/session.ts';
-import type { OpCase } from './op-cases.ts';
+import type { OpCase } from './op-cases/case.ts';
 import { opCases } from './op-cases.ts';
 
 async function check(kind: OpKind, example: OpCase): Promise<void> {

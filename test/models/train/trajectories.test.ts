@@ -21,6 +21,7 @@ import {
 } from '../../../models/train/trainables.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
 import { openGolden, readJson, rowOf } from '../golden-model.ts';
+import { scratchFolder } from '../../scratch.ts';
 
 interface Row {
   readonly prompt: readonly number[];
@@ -230,8 +231,6 @@ test(
     const folder = sharedPath(`${root}/llama-lora-accumulation`);
     const golden = readJson<Case>(join(folder, 'case.json'));
     const { saveState, loadState } = await import('../../../models/train/checkpoint.ts');
-    const { mkdtempSync } = await import('node:fs');
-    const { tmpdir } = await import('node:os');
     const job = (): TrainingJob => {
       const base = jobOf(folder, golden);
       const { adapter } = base.model;
@@ -249,7 +248,7 @@ test(
 
     for (const stopAfter of [1, 2, 5, 9, 20]) {
       const controller = new AbortController();
-      const file = mkdtempSync(join(tmpdir(), 'mesa-test-resume-'));
+      const file = scratchFolder('test-resume');
       const seen: TrainingState[] = [];
       let checks = 0;
       // The signal is looked at once before every micro-batch.

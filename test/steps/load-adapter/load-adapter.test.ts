@@ -5,13 +5,11 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { StepError, type InputArtifact } from '../../../engine/step.ts';
@@ -29,10 +27,11 @@ import { readJson } from '../../models/golden-model.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
 import { rowsOf } from '../artifacts.ts';
 import { folderArtifact, runStep, type StepRun } from '../context.ts';
+import { scratchFolder } from '../../scratch.ts';
 
 const root = 'goldens/lora';
 const skip = skipUnlessShared(root);
-const scratch = mkdtempSync(join(tmpdir(), 'mesa-load-adapter-'));
+const scratch = scratchFolder('load-adapter');
 const runs: StepRun[] = [];
 after(() => {
   for (const run of runs) run.dispose();

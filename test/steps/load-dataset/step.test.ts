@@ -1,8 +1,7 @@
 // load-dataset as a step: its outputs, documents, checks and messages.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StepError } from '../../../engine/step.ts';
@@ -11,8 +10,9 @@ import type { JsonObject } from '../../../schemas/json.ts';
 import { loadDataset } from '../../../steps/load-dataset/step.ts';
 import { documentOf, rowsOf } from '../artifacts.ts';
 import { runStep } from '../context.ts';
+import { scratchFolder } from '../../scratch.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'mesa-load-'));
+const folder = scratchFolder('load');
 const write = (name: string, rows: readonly JsonObject[]): string => {
   const path = join(folder, name);
   mkdirSync(join(path, '..'), { recursive: true });

@@ -2,8 +2,7 @@
 // and what it refuses.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StepError, type InputArtifact } from '../../../engine/step.ts';
@@ -14,6 +13,7 @@ import type { JsonObject } from '../../../schemas/json.ts';
 import { loadModel } from '../../../steps/load-model/step.ts';
 import { loraTrain } from '../../../steps/lora-train/step.ts';
 import { folderArtifact, prepareStep, runStep, type StepRun } from '../context.ts';
+import { scratchFolder } from '../../scratch.ts';
 
 const tinyConfig = {
   model_type: 'llama',
@@ -32,7 +32,7 @@ const model = base.output('model', 'model');
 
 /** Rows whose completion is the prompt's tokens, each one higher. */
 const prompts = (count: number, digest = 'd1', more: JsonObject[] = []): InputArtifact => {
-  const folder = mkdtempSync(join(tmpdir(), 'mesa-test-prompts-'));
+  const folder = scratchFolder('test-prompts');
   const rows = Array.from({ length: count }, (_, i) => {
     const prompt = Array.from({ length: 3 + (i % 4) }, (_unused, j) => 3 + ((i * 7 + j * 5) % 50));
     return {
@@ -212,7 +212,7 @@ test('method: full writes a model that can be opened', async () => {
   });
   const artifact = run.output('model', 'model');
   const trained = openModel(artifact);
-  const derived = mkdtempSync(join(tmpdir(), 'mesa-test-derived-'));
+  const derived = scratchFolder('test-derived');
   const name = 'model.layers.0.self_attn.q_proj.weight';
   const before = openModel(model).weights('float32', derived).read(name);
   const after = trained.weights('float32', derived).read(name);
