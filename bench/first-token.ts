@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { projectRoot } from '../test/shared.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -18,7 +19,7 @@ const { values: flags } = parseArgs({
 });
 if (flags.model === undefined) throw new Error('--model FILE|FOLDER');
 
-const mesa = join(import.meta.dirname, '..', 'bin', 'mesa.js');
+const mesa = join(projectRoot, 'bin', 'mesa.js');
 const folder = mkdtempSync(join(tmpdir(), 'mesa-first-token-'));
 mkdirSync(join(folder, '.mesa'));
 writeFileSync(

@@ -8,9 +8,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { projectRoot } from '../test/shared.ts';
 
 const { values: flags } = parseArgs({ options: { repeat: { type: 'string', default: '15' } } });
-const root = join(import.meta.dirname, '..');
+const root = projectRoot;
 const mesa = join(root, 'bin', 'mesa.js');
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 
