@@ -53,7 +53,7 @@ const seconds = async (work: () => Promise<void>): Promise<number> => {
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 const peakMb = (): number =>
-  Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
+  (Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024) / 1e6;
 
 const measure = async (weights: string, activations: Activations): Promise<void> => {
   const asStored = weights === 'float32' || weights === 'stored';

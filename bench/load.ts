@@ -34,7 +34,7 @@ const memoryMb = (): {
 } => {
   const status = readFileSync('/proc/self/status', 'utf8');
   const of = (key: string): number =>
-    Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
+    (Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024) / 1e6;
   return { resident: of('VmRSS'), anonymous: of('RssAnon'), peak: of('VmHWM') };
 };
 

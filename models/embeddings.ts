@@ -23,7 +23,10 @@ export const embed = (
   return g.add(scaled, g.gather(table, offset === 0 ? positions : g.add(positions, offset)));
 };
 
-/** Rows of a stored matrix [V, D] as floats. */
+/**
+ * Rows of a stored matrix [V, D] as floats. A head that is the same matrix maps it under a name of its own: what is
+ * packed for products is then given back, and of this mapping only the rows that are looked up are ever in memory.
+ */
 const rowsOf = (tensors: ModelTensors, name: string, ids: Value): Value => {
   const g = tensors.graph;
   if (tensors.substitute(name) !== undefined) return g.gather(tensors.float(name), ids);
@@ -34,12 +37,12 @@ const rowsOf = (tensors: ModelTensors, name: string, ids: Value): Value => {
       const table =
         tensors.compute === 'float16'
           ? tensors.float(name, 'float16')
-          : tensors.mapped(name, weight.dtype, weight.shape, weight.data);
+          : tensors.mapped(`${name}.rows`, weight.dtype, weight.shape, weight.data);
       return g.cast(g.gather(table, ids), 'float32');
     }
     case 'int8-rows': {
       const [rows] = weight.shape;
-      const table = tensors.mapped(name, weight.codes, weight.shape, weight.data);
+      const table = tensors.mapped(`${name}.rows`, weight.codes, weight.shape, weight.data);
       const scales = tensors.mapped(`${name}.scales`, 'float32', [rows], weight.scales);
       const codes = g.cast(g.gather(table, ids), 'float32');
       const centred = weight.codes === 'int8' ? codes : g.sub(codes, ZERO);
