@@ -5,7 +5,7 @@ import type { StoredTensors } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
 import type { AdapterFiles } from '../peft-files.ts';
 import { bytesPerToken, cacheShapeOf } from './cache.ts';
-import { CHUNK } from './prefill.ts';
+import { CHUNK } from './runner.ts';
 
 export interface DecodingRun {
   readonly mode: WeightMode;

@@ -6,6 +6,7 @@
 import { KeyValueCache } from './cache.ts';
 import {
   cacheFeeds,
+  CHUNK,
   int32,
   int64,
   type Batch,
@@ -14,9 +15,6 @@ import {
   type Runner,
 } from './runner.ts';
 import type { Feed } from '../../tensor/session.ts';
-
-/** Tokens read at once. */
-export const CHUNK = 256;
 
 /** What a chunk is asked for: its positions start .. start + length - 1. */
 export interface ChunkReader {

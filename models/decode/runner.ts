@@ -10,6 +10,9 @@ import { cacheNames } from './attention.ts';
 import { cacheShapeOf, KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
 import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
 
+/** Tokens of a row that are read at once, unless they belong together (one long choice). */
+export const CHUNK = 256;
+
 export interface RunnerOptions extends DecodeGraphParts {
   /** Positions at most; longer rows are refused by their owners. */
   readonly maxLength: number;
@@ -90,7 +93,10 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
   const empty = cacheFeeds(new KeyValueCache(cacheShape, 1, device === 'cpu' ? 0 : 1));
   const fixed: Record<string, Feed> = {};
   if (config.positions.kind === 'rope') {
-    const { rows, cos, sin } = ropeTables(config.positions.rope, maxLength);
+    // The kernel wants as many rows as there are tokens in a run, whatever their positions: choices side by side may be
+    // more than the longest row has.
+    const { rope } = config.positions;
+    const { rows, cos, sin } = ropeTables(rope, maxLength, Math.max(maxLength, CHUNK));
     const shape = [rows, cos.length / rows];
     fixed['cos'] = { data: cos, shape };
     fixed['sin'] = { data: sin, shape };
