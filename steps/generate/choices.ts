@@ -15,7 +15,17 @@ interface Question {
 
 export const scoreChoices = async (work: Work): Promise<void> => {
   const { context, journal, rows } = work;
-  const all = rows.map((row, index) => ({ index, row, pairs: pairsOf(work, row) }));
+  const all = rows.map((row, index) => {
+    const whole = pairsOf(work, row);
+    const pairs = whole.map((pair) => truncateLeft(pair, work.maxLength));
+    return { index, row, pairs, isCut: pairs.some((pair, at) => pair !== whole[at]) };
+  });
+  const cut = all.filter(({ isCut }) => isCut).length;
+  if (cut > 0) {
+    context.warn(
+      `${cut} rows are longer than ${work.maxLength} tokens with a choice, and lost their beginning`,
+    );
+  }
   const questions = all.filter(({ index }) => !journal.rows.has(index));
   if (questions.length === 0) return;
   const sorted = inTokenOrder(questions, ({ pairs }) => pairs[0]?.context ?? []);
@@ -70,7 +80,7 @@ const pairsOf = (work: Work, row: PromptRow): readonly TokenPair[] =>
         `row ${row.id}: the choice ${choice.label} has ${pair.continuation.length} tokens, the model sees ${work.maxLength}`,
       );
     }
-    return truncateLeft(pair, work.maxLength);
+    return pair;
   });
 
 /** Choices with the same context are scored after it together; truncation may make contexts differ. */

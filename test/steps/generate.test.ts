@@ -122,6 +122,19 @@ describe('generate', { skip: skipUnlessShared(folder) }, () => {
     assert.ok(measured.every(({ logprob = 0, tokens }) => logprob < 0 && tokens === 3));
   });
 
+  for (const mode of ['text', 'choices'])
+    test(`${mode}: rows that lose their beginning are counted`, async () => {
+      const of = async (max_length: number): Promise<readonly string[]> =>
+        (await run({ mode, max_new_tokens: 4, max_length })).warnings;
+      assert.deepEqual(await of(64), []);
+      const [warning = '', ...others] = await of(6);
+      assert.match(
+        warning,
+        /^\d+ (?:prompts|rows) are longer than \d tokens.* lost their beginning$/,
+      );
+      assert.deepEqual(others, []);
+    });
+
   for (const [name, params] of Object.entries(modes)) {
     test(`${name}: batch_tokens changes no byte`, async () => {
       const expected = filesOf(await run(params));
