@@ -8,6 +8,7 @@ import { PromptReader } from './prefill.ts';
 import { cacheFeeds, int32, int64, type Runner } from './runner.ts';
 import { process } from './sampling.ts';
 import type { FinishReason, TextResult } from './text.ts';
+import { highest as highestValue, kthHighest } from './warpers.ts';
 
 export interface BeamOptions {
   readonly decoding: Decoding;
@@ -58,6 +59,7 @@ export class BeamSearch {
     for (let place = 0; place < beams; place += 1) {
       cache.copyFrom(prefilled.cache, 0, place, prompt.length);
     }
+    let spare: KeyValueCache | null = null;
     let running: readonly Running[] = [{ tokens: [], score: 0, parent: 0 }];
     let logits: readonly Float32Array[] = [prefilled.logits.slice()];
     let finished: readonly BeamResult[] = [];
@@ -71,7 +73,7 @@ export class BeamSearch {
       const worst = full ? (finished.at(-1)?.score ?? -Infinity) : -Infinity;
       const better = best !== undefined && best.score / length ** lengthPenalty > worst;
       if (!better || (full && earlyStopping)) return finished;
-      cache = reorder(cache, running.length, open, prompt.length + length - 1);
+      [cache, spare] = reordered(cache, spare, running.length, open, prompt.length + length - 1);
       running = open;
       logits = await this.#step(cache, prompt.length + length - 1, running);
     }
@@ -161,35 +163,41 @@ const merge = (
   return [...finished, ...now].sort((a, b) => b.score - a.score).slice(0, beams);
 };
 
-/** The cache with each beam's place holding what its parent's held. */
-const reorder = (
+/** The cache with each beam's place holding what its parent's held, and the one that is free then. */
+const reordered = (
   cache: KeyValueCache,
+  spare: KeyValueCache | null,
   held: number,
   beams: readonly Running[],
   length: number,
-): KeyValueCache => {
+): [KeyValueCache, KeyValueCache | null] => {
   // At first every place holds the prompt.
-  if (held === 1 || beams.every(({ parent }, place) => parent === place)) return cache;
-  const next = new KeyValueCache(cache.shape, cache.places, length + 1);
+  if (held === 1 || beams.every(({ parent }, place) => parent === place)) return [cache, spare];
+  const next =
+    spare !== null && spare.capacity >= length
+      ? spare
+      : new KeyValueCache(cache.shape, cache.places, length + 1);
   beams.forEach(({ parent }, place) => {
     next.copyFrom(cache, parent, place, length);
   });
-  return next;
+  return [next, cache];
 };
 
+/** In place. */
 const logProbabilities = (logits: Float32Array): Float32Array => {
-  let best = -Infinity;
-  for (const value of logits) if (value > best) best = value;
+  const best = highestValue(logits);
   let sum = 0;
-  for (const value of logits) sum += Math.exp(value - best);
+  for (let index = 0; index < logits.length; index += 1)
+    sum += Math.exp((logits[index] ?? -Infinity) - best);
   const shift = best + Math.log(sum);
-  return logits.map((value) => value - shift);
+  for (let index = 0; index < logits.length; index += 1)
+    logits[index] = (logits[index] ?? -Infinity) - shift;
+  return logits;
 };
 
 /** Indices of the `count` highest scores. */
 const highest = (scores: Float32Array, count: number): readonly number[] => {
-  const sorted = Float32Array.from(scores).sort();
-  const bar = sorted[Math.max(0, sorted.length - count)] ?? -Infinity;
+  const bar = kthHighest(scores, count);
   const found: number[] = [];
   for (let index = 0; index < scores.length; index += 1) {
     const value = scores[index] ?? -Infinity;

@@ -54,16 +54,21 @@ export const applyTemperature = (logits: Float32Array, temperature: number): voi
   }
 };
 
-/** Keeps the k highest, and whatever equals the k-th. */
-export const keepTopK = (logits: Float32Array, k: number): void => {
-  if (k >= logits.length) return;
+/** The k-th highest; -Infinity where there are fewer. */
+export const kthHighest = (logits: Float32Array, k: number): number => {
   // A min-heap of the k highest so far; its root is the bar. Most tokens fail the first comparison.
   const heap = new Float32Array(k).fill(-Infinity);
   for (let index = 0; index < logits.length; index += 1) {
     const value = logits[index] ?? -Infinity;
     if (value > (heap[0] ?? 0)) replaceRoot(heap, value);
   }
-  const bar = heap[0] ?? -Infinity;
+  return heap[0] ?? -Infinity;
+};
+
+/** Keeps the k highest, and whatever equals the k-th. */
+export const keepTopK = (logits: Float32Array, k: number): void => {
+  if (k >= logits.length) return;
+  const bar = kthHighest(logits, k);
   for (let index = 0; index < logits.length; index += 1) {
     if ((logits[index] ?? -Infinity) < bar) logits[index] = -Infinity;
   }
