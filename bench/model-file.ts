@@ -58,7 +58,7 @@ export const benchModel = async (
   const derived = kept ?? mkdtempSync(join(tmpdir(), 'mesa-bench-'));
   return {
     ...model,
-    // As the step generate opens int8 rows on this processor.
+    // As the step generate opens it on this processor.
     weights: (mode) => model.weights(mode === 'stored' && unsigned ? 'unsigned' : mode, derived),
     dispose: () => {
       quantized?.dispose();

@@ -142,14 +142,6 @@ export const openWeights = (
   };
 };
 
-/** Bytes of all 16-bit floats. */
-export const halfBytes = (tensors: StoredTensors): number =>
-  [...tensors.values()].reduce(
-    (sum, { encoding, quantized, data }) =>
-      quantized === null && (encoding === 'F16' || encoding === 'BF16') ? sum + data.bytes : sum,
-    0,
-  );
-
 export const hasInt8Rows = (tensors: StoredTensors): boolean =>
   [...tensors.values()].some(({ quantized }) => quantized?.kind === 'int8');
 

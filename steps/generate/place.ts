@@ -1,9 +1,8 @@
 // What generate computes on, settled before anything is opened: the device is asked for once, and is there or the step
 // fails.
 
-import { statfsSync } from 'node:fs';
 import { StepError } from '../../engine/step.ts';
-import { halfBytes, hasInt8Rows, type WeightMode } from '../../models/checkpoint/layout.ts';
+import { hasInt8Rows, type WeightMode } from '../../models/checkpoint/layout.ts';
 import type { Model } from '../../models/model.ts';
 import type { Compute } from '../../models/tensors.ts';
 import { computesInHalf } from '../../tensor/half-precision.ts';
@@ -39,25 +38,12 @@ export const weightMode = (dtype: string, { device, compute }: Place): WeightMod
   return device === 'cpu' || compute === 'float16' ? 'stored' : 'packed';
 };
 
-/**
- * 16-bit floats up to so many bytes are written as float32 once, where the disk has room for twice that: mapped, they
- * open in half of the time and in less memory than when they are cast (bench/load.ts).
- */
-const COPIED_BYTES = 2 * 2 ** 30;
-
-/**
- * The same for a model's own tensors. Some processors need int8 rows as uint8. `derived`: where layouts are written.
- */
+/** The same for a model's own tensors: some processors need int8 rows as uint8. */
 export const weightModeOf = async (
   { document, tensors }: Pick<Model, 'document' | 'tensors'>,
   place: Place,
-  derived: string,
 ): Promise<WeightMode> => {
   const mode = weightMode(document.dtype, place);
-  if (place.device !== 'cpu' || mode !== 'stored') return mode;
-  if (hasInt8Rows(tensors()) && (await saturates())) return 'unsigned';
-  const halves = halfBytes(tensors());
-  if (halves === 0 || halves > COPIED_BYTES) return mode;
-  const { bavail, bsize } = statfsSync(derived);
-  return bavail * bsize > 4 * halves ? 'packed' : mode;
+  const integers = place.device === 'cpu' && mode === 'stored' && hasInt8Rows(tensors());
+  return integers && (await saturates()) ? 'unsigned' : mode;
 };

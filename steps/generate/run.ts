@@ -64,7 +64,7 @@ const generate = async (context: StepContext): Promise<void> => {
     maxLength,
     journal,
     open: async (head, length) => {
-      const mode = await weightModeOf(model, place, context.derived);
+      const mode = await weightModeOf(model, place);
       requireFits(
         estimateDecodingMemory(config, model.tensors(), { mode, adapter, length }),
         'generate with this model',

@@ -6,13 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { StepError, type InputArtifact } from '../../engine/step.ts';
-import type { EncodingName } from '../../models/checkpoint/encoding.ts';
-import type { StoredTensor } from '../../models/checkpoint/stored.ts';
-import type { Model } from '../../models/model.ts';
 import type { PredictionRow, PredictionsDocument, PromptRow } from '../../schemas/artifact.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { generate } from '../../steps/generate/step.ts';
-import { weightMode, weightModeOf } from '../../steps/generate/place.ts';
+import { weightMode } from '../../steps/generate/place.ts';
 import { loadModel } from '../../steps/load-model/step.ts';
 import { availableDevices } from '../../tensor/session.ts';
 import { sharedPath, skipUnlessShared } from '../shared.ts';
@@ -187,25 +184,5 @@ describe('device parameters', () => {
     assert.equal(weightMode('auto', single), 'packed');
     assert.equal(weightMode('auto', cpu), 'stored');
     assert.equal(weightMode('float32', half), 'float32');
-  });
-
-  test('16-bit floats are copied as float32 on a CPU, unless they are too large to', async () => {
-    const cpu = { device: 'cpu', compute: 'float32' } as const;
-    const of = (encoding: EncodingName, bytes: number, dtype = 'auto'): Promise<string> =>
-      weightModeOf(
-        {
-          document: { dtype } as Model['document'],
-          tensors: () =>
-            new Map([['w', { encoding, quantized: null, data: { bytes } } as StoredTensor]]),
-        },
-        cpu,
-        tmpdir(),
-      );
-    assert.equal(await of('BF16', 1 << 20), 'packed');
-    assert.equal(await of('F16', 1 << 20), 'packed');
-    assert.equal(await of('F32', 1 << 20), 'stored');
-    assert.equal(await of('Q4_0', 1 << 20), 'stored');
-    assert.equal(await of('BF16', 2 ** 40), 'stored');
-    assert.equal(await of('BF16', 1 << 20, 'float32'), 'float32');
   });
 });
