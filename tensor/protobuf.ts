@@ -59,7 +59,7 @@ export class ProtobufWriter {
   #varint(value: number | bigint): void {
     this.#reserve(LONGEST);
     // Most are small: tags, lengths, enumerations.
-    if (typeof value === 'number' && value >= 0 && value < 2 ** 31) {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) {
       let rest = value;
       while (rest > 127) {
         this.#bytes[this.#length++] = (rest & 127) | 128;
