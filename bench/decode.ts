@@ -6,9 +6,9 @@
 // file has them) or a format of the step quantize (`int8+head`: the head, too).
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median, processBytes } from './measures.ts';
 import { greedy } from '../models/decode/parameters.ts';
 import type { Activations } from '../models/digits.ts';
 import { loadRunner } from '../models/decode/load.ts';
@@ -50,10 +50,6 @@ const seconds = async (work: () => Promise<void>): Promise<number> => {
   await work();
   return (performance.now() - start) / 1000;
 };
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-const peakMb = (): number =>
-  (Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024) / 1e6;
 
 const measure = async (weights: string, activations: Activations): Promise<void> => {
   const asStored = weights === 'float32' || weights === 'stored';
@@ -136,7 +132,7 @@ const measure = async (weights: string, activations: Activations): Promise<void>
     }
     report(`decode ${rows} rows`, rates);
   }
-  console.log(`  peak memory so far ${peakMb().toFixed(0)} MB`);
+  console.log(`  peak memory so far ${(processBytes('VmHWM') / 1e6).toFixed(0)} MB`);
   await runner.release();
   if (model !== original) model.dispose();
 };

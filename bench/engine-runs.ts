@@ -11,6 +11,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { median } from './measures.ts';
 
 const main = join(import.meta.dirname, `../cli/main${import.meta.filename.slice(-3)}`);
 const rounds = Number(process.argv[2] ?? 3);
@@ -72,9 +73,6 @@ const time = async (root: string, args: readonly string[], kill = Infinity): Pro
   const peakMb = kill === Infinity ? Number(readFileSync(peak, 'utf8')) / 1024 : 0;
   return { ms, peakMb, firstMs };
 };
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 const say = (what: string, found: string, target: string): void => {
   console.log(`${what.padEnd(46)} ${found.padStart(22)}   target ${target}`);

@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from './measures.ts';
 import { projectRoot } from '../test/shared.ts';
 
 const { values: flags } = parseArgs({
@@ -72,10 +73,9 @@ const once = (...more: readonly string[]): { readonly token: number; readonly wh
 };
 
 const spread = (values: readonly number[]): string => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const said = [sorted[Math.floor(sorted.length / 2)], sorted[0], sorted.at(-1)];
-  const [median, lowest, highest] = said.map((value) => (value ?? NaN).toFixed(2));
-  return `${median} s (${lowest} to ${highest})`;
+  const said = [median(values), Math.min(...values), Math.max(...values)];
+  const [middle, lowest, highest] = said.map((value) => value.toFixed(2));
+  return `${middle} s (${lowest} to ${highest})`;
 };
 
 try {

@@ -4,10 +4,11 @@
 // Resident: after one run of two tokens. A derived file is made in the first turn and found in the others.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { processBytes } from './measures.ts';
 import { workerEnvironment } from '../engine/executors/worker-process.ts';
 import type { Activations } from '../models/digits.ts';
 import { loadRunner } from '../models/decode/load.ts';
@@ -26,17 +27,6 @@ const { values: flags } = parseArgs({
   },
 });
 if (flags.model === undefined) throw new Error('--model FOLDER');
-
-const memoryMb = (): {
-  readonly resident: number;
-  readonly anonymous: number;
-  readonly peak: number;
-} => {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const of = (key: string): number =>
-    (Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024) / 1e6;
-  return { resident: of('VmRSS'), anonymous: of('RssAnon'), peak: of('VmHWM') };
-};
 
 if (flags.one !== undefined) {
   const [weights, activations] = flags.one.split(':');
@@ -63,10 +53,11 @@ if (flags.one !== undefined) {
     take: () => undefined,
   });
   const first = (performance.now() - begun) / 1000;
-  const { resident, anonymous, peak } = memoryMb();
+  const mb = (key: Parameters<typeof processBytes>[0]): string =>
+    (processBytes(key) / 1e6).toFixed(0);
   console.log(
-    `  ${flags.one}: loaded ${loaded.toFixed(2)} s, first token ${first.toFixed(2)} s; resident ${resident.toFixed(0)} MB ` +
-      `(anonymous ${anonymous.toFixed(0)}, peak ${peak.toFixed(0)})`,
+    `  ${flags.one}: loaded ${loaded.toFixed(2)} s, first token ${first.toFixed(2)} s; resident ${mb('VmRSS')} MB ` +
+      `(anonymous ${mb('RssAnon')}, peak ${mb('VmHWM')})`,
   );
   await runner.release();
 } else {

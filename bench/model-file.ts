@@ -5,14 +5,13 @@ import { copyFileSync, existsSync, mkdtempSync, realpathSync, rmSync, symlinkSyn
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Model } from '../models/model.ts';
-import { hasInt8Rows } from '../models/checkpoint/layout.ts';
 import { openModel } from '../models/model.ts';
+import { weightModeOf } from '../steps/generate/place.ts';
 import { loadModel } from '../steps/load-model/step.ts';
 import { quantize } from '../steps/quantize/step.ts';
 import { folderArtifact, runStep } from '../test/steps/context.ts';
 import type { JsonObject } from '../schemas/json.ts';
 import type { WeightSource } from '../models/weights.ts';
-import { saturates } from '../tensor/session.ts';
 
 export interface BenchModel extends Omit<Model, 'weights'> {
   weights(mode: Parameters<Model['weights']>[0]): WeightSource;
@@ -54,12 +53,12 @@ export const benchModel = async (
       ? null
       : await runStep(quantize, { params: quantizeParams(format), inputs: { model: original } });
   const model = openModel(quantized?.output('model', 'model') ?? original);
-  const unsigned = hasInt8Rows(model.tensors()) && (await saturates());
+  const stored = await weightModeOf(model, { device: 'cpu', compute: 'float32' });
   const derived = kept ?? mkdtempSync(join(tmpdir(), 'mesa-bench-'));
   return {
     ...model,
     // As the step generate opens it on this processor.
-    weights: (mode) => model.weights(mode === 'stored' && unsigned ? 'unsigned' : mode, derived),
+    weights: (mode) => model.weights(mode === 'stored' ? stored : mode, derived),
     dispose: () => {
       quantized?.dispose();
       loaded?.dispose();

@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from './measures.ts';
 import { projectRoot } from '../test/shared.ts';
 
 const { values: flags } = parseArgs({ options: { repeat: { type: 'string', default: '15' } } });
@@ -38,9 +39,6 @@ const time = (args: readonly string[], cwd: string): Promise<Times> =>
       else reject(new Error(`${args.join(' ')} ended with ${code}`));
     });
   });
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 const folder = mkdtempSync(join(tmpdir(), 'mesa-startup-'));
 mkdirSync(join(folder, '.mesa'));

@@ -4,10 +4,11 @@
 //   node bench/train-lora.ts [--threads 2] [--labels 32] [--tokens 512] [--steps 5] [--rows 1] [--dropout 0]
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { processBytes } from './measures.ts';
 import { openCheckpoint } from '../models/checkpoint/checkpoint.ts';
 import { openWeights } from '../models/checkpoint/layout.ts';
 import { modelConfig } from '../models/config.ts';
@@ -77,12 +78,9 @@ function* shapes(): Generator<readonly [name: string, shape: readonly number[]]>
   }
 }
 
-const peakMb = (): number =>
-  Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
+const peakMb = (): number => processBytes('VmHWM') / 2 ** 20;
 const residentMb = (): string => {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const mb = (key: string): number =>
-    Math.round(Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024);
+  const mb = (key: 'VmRSS' | 'RssAnon'): number => Math.round(processBytes(key) / 2 ** 20);
   return `resident ${mb('VmRSS')} MB (anonymous ${mb('RssAnon')})`;
 };
 

@@ -68,11 +68,10 @@ const configOf = (model: Model): Readonly<Record<string, unknown>> => {
   if (checkpoint.format === 'safetensors') return whole;
   const { quantization_config: quantization, ...config } = whole;
   if (checkpoint.format !== 'mesa') return { ...config, torch_dtype: 'float32' };
-  if (!isRecord(quantization) || bitsandbytesParts(model).size === 0) return config;
+  const packed = new Set(bitsandbytesLayers(model).map(({ name }) => name));
+  if (!isRecord(quantization) || packed.size === 0) return config;
   const { llm_int8_skip_modules: skipped } = quantization;
-  const floats = linearModules(model.config).filter(
-    (module) => model.tensors().get(`${module}.weight`)?.quantized === null,
-  );
+  const floats = linearModules(model.config).filter((module) => !packed.has(`${module}.weight`));
   const known: readonly unknown[] = Array.isArray(skipped) ? skipped : [];
   return {
     ...config,
@@ -95,16 +94,21 @@ const writeWeights = (path: string, model: Model): void => {
   writeSafetensors(path, entries, { format: 'pt' });
 };
 
-/** Layers that bitsandbytes quantised, with the tensors that make them up, as they lie in a file of MESA's. */
+/** Layers of a file of MESA's that stay as bitsandbytes quantises them; it never does so with embeddings. */
+const bitsandbytesLayers = (model: Model): readonly StoredTensor[] => {
+  if (model.document.checkpoint.format !== 'mesa') return [];
+  const embeddings = `${modelModules(model.config.modelType).embeddings}.weight`;
+  return [...model.tensors().values()].filter(
+    ({ name, quantized }) =>
+      (quantized?.kind === 'bnb4' || quantized?.kind === 'int8') && name !== embeddings,
+  );
+};
+
+/** Those layers, with the tensors that make them up. */
 const bitsandbytesParts = (model: Model): ReadonlyMap<string, readonly SafetensorsTensor[]> => {
   const layers = new Map<string, readonly SafetensorsTensor[]>();
-  if (model.document.checkpoint.format !== 'mesa') return layers;
-  const embeddings = `${modelModules(model.config.modelType).embeddings}.weight`;
   const headers = new Map<string, readonly SafetensorsTensor[]>();
-  for (const { name: known, storedName, quantized, data } of model.tensors().values()) {
-    // Which bitsandbytes doesn't quantise.
-    if (known === embeddings) continue;
-    if (quantized?.kind !== 'bnb4' && quantized?.kind !== 'int8') continue;
+  for (const { storedName, data } of bitsandbytesLayers(model)) {
     const module = storedName.replace(/weight$/, '');
     const all = headers.get(data.path) ?? [...readSafetensorsHeader(data.path).tensors.values()];
     headers.set(data.path, all);

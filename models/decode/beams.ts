@@ -8,7 +8,7 @@ import { PromptReader } from './prefill.ts';
 import { cacheFeeds, int32, int64, type Runner } from './runner.ts';
 import { process } from './sampling.ts';
 import type { FinishReason, TextResult } from './text.ts';
-import { highest as highestValue, kthHighest } from './warpers.ts';
+import { highest, kthHighest } from './warpers.ts';
 
 export interface BeamOptions {
   readonly decoding: Decoding;
@@ -91,7 +91,7 @@ export class BeamSearch {
       const scores = logProbabilities(logits[parent] ?? new Float32Array(0));
       const ids = Int32Array.from([...prompt, ...tokens]);
       process(scores, { ids, length: ids.length }, tokens.length, decoding);
-      return highest(scores, kept).map((token) => ({
+      return bestTokens(scores, kept).map((token) => ({
         parent,
         token,
         score: score + (scores[token] ?? -Infinity),
@@ -185,7 +185,7 @@ const reordered = (
 
 /** In place. */
 const logProbabilities = (logits: Float32Array): Float32Array => {
-  const best = highestValue(logits);
+  const best = highest(logits);
   let sum = 0;
   for (let index = 0; index < logits.length; index += 1)
     sum += Math.exp((logits[index] ?? -Infinity) - best);
@@ -196,7 +196,7 @@ const logProbabilities = (logits: Float32Array): Float32Array => {
 };
 
 /** Indices of the `count` highest scores. */
-const highest = (scores: Float32Array, count: number): readonly number[] => {
+const bestTokens = (scores: Float32Array, count: number): readonly number[] => {
   const bar = kthHighest(scores, count);
   const found: number[] = [];
   for (let index = 0; index < scores.length; index += 1) {

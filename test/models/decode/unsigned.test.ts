@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Activations } from '../../../models/digits.ts';
 import type { WeightMode } from '../../../models/checkpoint/layout.ts';
-import { ChunkedCache } from '../../../models/decode/prefill.ts';
-import { int32 } from '../../../models/decode/runner.ts';
 import { skipUnlessShared } from '../../shared.ts';
+import { cachedLogits } from './cached-logits.ts';
 import { openTiny, tinyRunner } from './tiny-models.ts';
 
 const path = 'goldens/quantization/llama-int8';
@@ -14,15 +13,7 @@ const tokens = [3, 17, 5, 60, 41, 8, 22];
 
 const logitsOf = async (mode: WeightMode, activations: Activations): Promise<Float32Array> => {
   const runner = await tinyRunner(openTiny(path, mode), 'logits', { activations });
-  let logits = new Float32Array();
-  await new ChunkedCache(runner).read(tokens, 0, {
-    outputs: ['logits'],
-    keep: false,
-    ask: (_start, length) => ({ select: int32([...Array(length).keys()], [length]) }),
-    take: (result) => {
-      logits = result.logits.slice();
-    },
-  });
+  const logits = await cachedLogits(runner, tokens, tokens.length);
   await runner.release();
   return logits;
 };

@@ -5,8 +5,6 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exportHf } from '../../../models/checkpoint/export-hf.ts';
-import { ChunkedCache } from '../../../models/decode/prefill.ts';
-import { int32 } from '../../../models/decode/runner.ts';
 import { openModel, type Model } from '../../../models/model.ts';
 import { headModule } from '../../../models/modules.ts';
 import type { JsonObject } from '../../../schemas/json.ts';
@@ -14,6 +12,7 @@ import { loadModel } from '../../../steps/load-model/step.ts';
 import { quantize } from '../../../steps/quantize/step.ts';
 import { runStep } from '../../steps/context.ts';
 import { sharedPath, skipUnlessShared } from '../../shared.ts';
+import { cachedLogits } from '../decode/cached-logits.ts';
 import { tinyRunner } from '../decode/tiny-models.ts';
 import { temporaryFolder } from '../files.ts';
 import { forward, openGolden, readJson, relativeDifference } from '../golden-model.ts';
@@ -24,15 +23,7 @@ const tokens = [3, 17, 5, 60, 41, 8, 22];
 const decoded = async (model: Model, derived: string): Promise<Float32Array> => {
   const { config } = model;
   const runner = await tinyRunner({ config, weights: model.weights('stored', derived) }, 'logits');
-  let logits = new Float32Array();
-  await new ChunkedCache(runner).read(tokens, 0, {
-    outputs: ['logits'],
-    keep: false,
-    ask: (_start, length) => ({ select: int32([...Array(length).keys()], [length]) }),
-    take: (result) => {
-      logits = result.logits.slice();
-    },
-  });
+  const logits = await cachedLogits(runner, tokens, tokens.length);
   await runner.release();
   return logits;
 };
