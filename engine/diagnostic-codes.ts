@@ -55,6 +55,7 @@ export const diagnosticCodes = {
   E308: 'a check of the step type failed',
   W201: 'a matrix axis that no step uses',
   W202: 'a seed on a step that uses none',
+  W203: 'a parameter without effect',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

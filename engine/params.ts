@@ -173,10 +173,11 @@ const describe = (
   try {
     const ports = outline.inputs.map(({ port }) => scalarText(port));
     const complaints = definition.check?.(value, ports) ?? [];
-    for (const { pointer, message, hint } of complaints) {
-      problems.add('E308', nodeAt(node, pointer, outline.withPlace), message, { hint });
+    for (const { pointer, message, hint, warning = false } of complaints) {
+      const place = nodeAt(node, pointer, outline.withPlace);
+      problems.add(warning ? 'W203' : 'E308', place, message, { hint });
     }
-    if (complaints.length > 0) return null;
+    if (complaints.some(({ warning = false }) => !warning)) return null;
     const outputs = definition.outputs(value);
     if (!isPlainOutputs(outputs))
       throw new TypeError('outputs() must give a map from name to kind');

@@ -7,7 +7,7 @@ import type { Json, JsonObject, JsonSchema } from '../schemas/json.ts';
 import type { ReportBlock } from '../schemas/report-block.ts';
 import type { ContentDigest, Stamp } from './digest.ts';
 import type { ProducedFile } from './object-store.ts';
-import type { HubFiles, InputPort } from './step.ts';
+import type { Complaint, HubFiles, InputPort } from './step.ts';
 
 export interface SpecInput {
   readonly port: string;
@@ -83,11 +83,7 @@ export interface PluginAnswers {
   readonly usesSeed: boolean;
   readonly deterministic: boolean;
   readonly device: string | null;
-  readonly check: readonly {
-    readonly pointer: string;
-    readonly message: string;
-    readonly hint?: string;
-  }[];
+  readonly check: readonly Complaint[];
 }
 
 export type ToWorker =

@@ -52,6 +52,16 @@ export interface HubFiles {
   }[];
 }
 
+/** What a step type has to say about parameters. */
+export interface Complaint {
+  /** JSON pointer of the parameter; '' for none. */
+  readonly pointer: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** The experiment runs all the same (default: it doesn't). For what has no effect with the other parameters. */
+  readonly warning?: boolean;
+}
+
 export interface StepDefinition {
   /** The `uses` name. */
   readonly name: string;
@@ -78,13 +88,10 @@ export interface StepDefinition {
   /** What the step takes from a hub with these parameters (default: nothing). Not for plugins. */
   hub?(params: JsonObject): readonly HubRequest[];
   /**
-   * Further checks that a schema can't express: messages with the JSON pointer of the parameter they are about ('' for
-   * none). `inputs`: the ports that are given, for those that only some parameters need (plugins aren't told).
+   * Further checks that a schema can't express. `inputs`: the ports that are given, for those that only some
+   * parameters need (plugins aren't told).
    */
-  check?(
-    params: JsonObject,
-    inputs?: readonly string[],
-  ): readonly { readonly pointer: string; readonly message: string; readonly hint?: string }[];
+  check?(params: JsonObject, inputs?: readonly string[]): readonly Complaint[];
   /** `light` steps share warm workers; a `model` step gets a process and, unless it says less, all cores. */
   readonly weight: 'light' | 'model';
   run(context: StepContext): Promise<void>;

@@ -1,5 +1,6 @@
 // format's parameters: their schema, and from them what datasets/prompts understands.
 
+import type { Complaint } from '../../engine/step.ts';
 import type { CustomTemplate } from '../../datasets/prompts/custom.ts';
 import type { FewshotOptions } from '../../datasets/prompts/fewshot.ts';
 import type { Overflow } from '../../datasets/prompts/fit.ts';
@@ -170,11 +171,9 @@ export const formatParams = (params: JsonObject): FormatParams => {
 };
 
 /** What the schema can't say. */
-export const checkParams = (
-  params: JsonObject,
-): { pointer: string; message: string; hint?: string }[] => {
+export const checkParams = (params: JsonObject): Complaint[] => {
   const { chat, maxLength, onOverflow, template, description } = formatParams(params);
-  const problems: { pointer: string; message: string; hint?: string }[] = [];
+  const problems: Complaint[] = [];
   if (chat !== null && onOverflow.startsWith('truncate')) {
     problems.push({
       pointer: '/on_overflow',

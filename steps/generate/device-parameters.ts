@@ -1,6 +1,7 @@
 // Where generate computes, and in what precision: the parameters, and what doesn't go together with a GPU. Loaded to
 // check an experiment, so it loads no runtime.
 
+import type { Complaint } from '../../engine/step.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import type { Device } from '../../tensor/session.ts';
 
@@ -25,16 +26,10 @@ export const deviceParameters = {
 export const resolveDevice = ({ device = 'auto' }: JsonObject): Device =>
   device === 'auto' ? 'cpu' : (device as Device);
 
-interface Problem {
-  readonly pointer: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
-export const deviceProblems = (params: JsonObject): readonly Problem[] => {
+export const deviceProblems = (params: JsonObject): readonly Complaint[] => {
   if (params['backend'] === 'openai') return [];
   const device = resolveDevice(params);
-  const problems: Problem[] = [];
+  const problems: Complaint[] = [];
   const { compute, activations, batch_tokens: batchTokens } = params;
   if (compute === 'float16' && device !== 'webgpu' && device !== 'cuda') {
     problems.push({

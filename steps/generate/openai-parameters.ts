@@ -1,5 +1,6 @@
 // The parameters of `backend: openai`, and what doesn't go together. Cheap to import: check and plan need it.
 
+import type { Complaint } from '../../engine/step.ts';
 import type { JsonObject, JsonSchema } from '../../schemas/json.ts';
 
 const noEffect = { 'x-mesa-effect': 'none' } as const;
@@ -73,12 +74,6 @@ export const openaiParameters: Readonly<Record<string, JsonSchema>> = {
   },
 };
 
-interface Problem {
-  readonly pointer: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 /** Sampling that the protocol has no field for, with the value that means "off". */
 const beyondProtocol: Readonly<Record<string, number>> = {
   top_k: 0,
@@ -93,13 +88,13 @@ const localOnly = ['max_length', 'stride', 'batch_tokens'];
 export const openaiProblems = (
   params: JsonObject,
   inputs: readonly string[] | null,
-): readonly Problem[] =>
+): readonly Complaint[] =>
   params['backend'] === 'openai' ? withServer(params, inputs) : withoutServer(params, inputs);
 
 const withoutServer = (
   params: JsonObject,
   inputs: readonly string[] | null,
-): readonly Problem[] => [
+): readonly Complaint[] => [
   ...Object.keys(openaiParameters)
     .filter((key) => key !== 'backend' && params[key] !== undefined)
     .map((key) => ({
@@ -117,8 +112,8 @@ const withoutServer = (
       ]),
 ];
 
-const withServer = (params: JsonObject, inputs: readonly string[] | null): readonly Problem[] => {
-  const problems: Problem[] = [];
+const withServer = (params: JsonObject, inputs: readonly string[] | null): readonly Complaint[] => {
+  const problems: Complaint[] = [];
   for (const key of ['base_url', 'model'])
     if (params[key] === undefined)
       problems.push({ pointer: '/backend', message: `backend: openai needs ${key}` });

@@ -1,6 +1,6 @@
 // load-adapter: an adapter made elsewhere as an artifact, as PEFT saved it.
 
-import { defineStep } from '../../engine/step.ts';
+import { defineStep, type Complaint } from '../../engine/step.ts';
 import { hubRequests } from './hub-request.ts';
 
 export const loadAdapter = defineStep({
@@ -37,7 +37,7 @@ export const loadAdapter = defineStep({
   hub: hubRequests,
   check: (params) => {
     const source = typeof params['source'] === 'string' ? params['source'] : '';
-    const problems: { pointer: string; message: string; hint?: string }[] = [];
+    const problems: Complaint[] = [];
     const needed = source === 'hub' ? 'id' : 'path';
     const unused = source === 'hub' ? ['path'] : ['id', 'revision'];
     if (params[needed] === undefined)

@@ -1,20 +1,15 @@
 // What load-dataset's schema can't say about its parameters.
 
+import type { Complaint } from '../../engine/step.ts';
 import { checkCondition } from '../../datasets/filter.ts';
 import type { Json, JsonObject } from '../../schemas/json.ts';
 import { sourceKind, splitNames, splitOptions } from './parameters.ts';
 
-interface Problem {
-  readonly pointer: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const checkSource = (params: JsonObject, at: string): Problem[] => {
-  const problems: Problem[] = [];
+const checkSource = (params: JsonObject, at: string): Complaint[] => {
+  const problems: Complaint[] = [];
   const kind = sourceKind(params);
   const needs = { file: 'path', inline: 'rows', hub: 'id' }[kind];
   if (params[needs] === undefined) {
@@ -52,8 +47,8 @@ const checkSource = (params: JsonObject, at: string): Problem[] => {
   return problems;
 };
 
-export const checkParams = (params: JsonObject): Problem[] => {
-  const problems: Problem[] = [];
+export const checkParams = (params: JsonObject): Complaint[] => {
+  const problems: Complaint[] = [];
   if (Array.isArray(params['mix'])) {
     for (const name of ['source', 'path', 'rows', 'id', 'config', 'split', 'revision']) {
       if (params[name] !== undefined) {

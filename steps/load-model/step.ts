@@ -1,6 +1,6 @@
 // load-model: a model made elsewhere (or random weights from a config) as an artifact. Weights are referenced, not copied.
 
-import { defineStep } from '../../engine/step.ts';
+import { defineStep, type Complaint } from '../../engine/step.ts';
 import { hubRequests } from './hub-request.ts';
 
 export const loadModel = defineStep({
@@ -63,7 +63,7 @@ export const loadModel = defineStep({
   usesSeed: (params) => params['source'] === 'init',
   check: (params) => {
     const source = typeof params['source'] === 'string' ? params['source'] : '';
-    const problems: { pointer: string; message: string; hint?: string }[] = [];
+    const problems: Complaint[] = [];
     const needs = (key: string): void => {
       if (params[key] === undefined)
         problems.push({ pointer: '/source', message: `source: ${source} needs ${key}` });

@@ -1,5 +1,6 @@
 // The parameters of lora-train: their schema, what a schema can't say, and their typed form.
 
+import type { Complaint } from '../../engine/step.ts';
 import type { JsonObject, JsonSchema } from '../../schemas/json.ts';
 
 const count = (description: string, more: JsonSchema = {}): JsonSchema => ({
@@ -179,12 +180,6 @@ export const parameters: JsonSchema = {
   },
 };
 
-interface Problem {
-  readonly pointer: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 const loraOnly = [
   'target_modules',
   'use_rslora',
@@ -196,8 +191,8 @@ const loraOnly = [
 ] as const;
 
 /** What the schema can't say. */
-export const problems = (params: JsonObject): readonly Problem[] => {
-  const found: Problem[] = [];
+export const problems = (params: JsonObject): readonly Complaint[] => {
+  const found: Complaint[] = [];
   const report = (key: string, message: string, hint?: string): void => {
     found.push({ pointer: `/${key}`, message, ...(hint === undefined ? {} : { hint }) });
   };

@@ -1,6 +1,6 @@
 // quantize: the linear layers of a model in fewer bits; the result is a model like any other, and stays packed.
 
-import { defineStep } from '../../engine/step.ts';
+import { defineStep, type Complaint } from '../../engine/step.ts';
 
 const withBlocks = ['nf4', 'fp4', 'int4'];
 
@@ -49,7 +49,7 @@ export const quantize = defineStep({
   outputs: () => ({ model: 'model' }),
   check: (params) => {
     const format = typeof params['format'] === 'string' ? params['format'] : '';
-    const problems: { pointer: string; message: string; hint?: string }[] = [];
+    const problems: Complaint[] = [];
     if (params['double_quant'] === true && format !== 'nf4' && format !== 'fp4')
       problems.push({
         pointer: '/double_quant',

@@ -186,6 +186,17 @@ const generate = defineStep({
   },
   outputs: () => ({ predictions: 'predictions' }),
   usesSeed: (params) => Number(params['temperature']) > 0,
+  check: (params) =>
+    params['api_key_env'] !== undefined && params['base_url'] === undefined
+      ? [
+          {
+            pointer: '/api_key_env',
+            message: 'api_key_env has no effect without a server',
+            hint: 'set base_url',
+            warning: true,
+          },
+        ]
+      : [],
   run,
 });
 
