@@ -1,5 +1,6 @@
-// Refusing work that can't fit in memory before any of it is begun.
+// Refusing work that can't fit in memory, or on the disk, before any of it is begun.
 
+import { statfsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { StepError } from '../engine/step.ts';
 
@@ -18,6 +19,18 @@ export const requireFits = (bytes: number, what: string, hint: string): void => 
   throw new StepError(
     'E584',
     `${what} needs about ${gib(bytes)} of memory, this machine has ${gib(there)}`,
+    hint,
+  );
+};
+
+/** `what` takes `bytes` of the disk that `folder` is on: throws E585 with both numbers where fewer are free. */
+export const requireSpace = (folder: string, bytes: number, what: string, hint: string): void => {
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  if (bytes <= free) return;
+  throw new StepError(
+    'E585',
+    `${what} takes ${gib(bytes)} of disk, ${gib(free)} are free in ${folder}`,
     hint,
   );
 };

@@ -9,6 +9,13 @@ import { bytesOf, writeSafetensors, type SafetensorsEntry } from './safetensors.
 import { countOf } from './stored.ts';
 import type { JsonRecord } from './json.ts';
 
+/** Values in memory at once. */
+const PIECE = 1 << 20;
+
+/** Bytes of the weights that writeRandomCheckpoint writes. */
+export const randomCheckpointBytes = (config: ModelConfig): number =>
+  4 * [...expectedTensors(config).values()].reduce((sum, { shape }) => sum + countOf(shape), 0);
+
 export const writeRandomCheckpoint = (
   path: string,
   json: JsonRecord,
@@ -25,11 +32,16 @@ export const writeRandomCheckpoint = (
         dtype: 'F32',
         shape: transposed ? [...shape].reverse() : shape,
         *chunks() {
-          const values = new Float32Array(countOf(shape));
-          if (initial === 'normal')
-            stream(seed, `init:${name}`).fillNormal(values, 0, deviation * residual(name, config));
-          else values.fill(initial === 'ones' ? 1 : 0);
-          yield bytesOf(values);
+          const source = stream(seed, `init:${name}`);
+          let left = countOf(shape);
+          while (left > 0) {
+            const values = new Float32Array(Math.min(left, PIECE));
+            if (initial === 'normal')
+              source.fillNormal(values, 0, deviation * residual(name, config));
+            else values.fill(initial === 'ones' ? 1 : 0);
+            yield bytesOf(values);
+            left -= values.length;
+          }
         },
       };
     },

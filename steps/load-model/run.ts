@@ -13,12 +13,16 @@ import {
   type LocatedTokenizer,
 } from '../../models/checkpoint/locate.ts';
 import { openCheckpoint } from '../../models/checkpoint/checkpoint.ts';
-import { writeRandomCheckpoint } from '../../models/checkpoint/initialise.ts';
+import {
+  randomCheckpointBytes,
+  writeRandomCheckpoint,
+} from '../../models/checkpoint/initialise.ts';
 import { sha256OfFile } from '../../models/checkpoint/digest.ts';
 import { checkFinite } from '../../models/checkpoint/finite.ts';
 import type { JsonRecord } from '../../models/checkpoint/json.ts';
 import { countOf } from '../../models/checkpoint/stored.ts';
 import { loadTokenizer } from '../../models/tokenizer/load.ts';
+import { requireSpace } from '../memory.ts';
 import { asStepErrors } from './errors.ts';
 import { placeHubFolder, type PlacedFolder } from '../hub-files.ts';
 
@@ -111,7 +115,14 @@ const locate = (
 
 const initialise = (config: JsonRecord, seed: number, output: OutputArtifact): LocatedModel => {
   const path = join(output.folder, 'model.safetensors');
-  writeRandomCheckpoint(path, config, configOf('config', config), seed);
+  const shape = configOf('config', config);
+  requireSpace(
+    output.folder,
+    randomCheckpointBytes(shape),
+    'a model of random weights with this config',
+    'make the model smaller, or set MESA_CACHE_DIR to a larger disk',
+  );
+  writeRandomCheckpoint(path, config, shape, seed);
   const checkpoint = {
     format: 'safetensors',
     files: [{ name: 'model.safetensors', path }],

@@ -104,6 +104,23 @@ test('random weights: the same for the same seed, other for another, as HF start
   assert.ok(Math.abs(Math.sqrt(variance) - 0.05) < 0.003);
 });
 
+test('random weights that the disk has no room for are refused before any is written', async () => {
+  const config = {
+    model_type: 'llama',
+    vocab_size: 128_000,
+    hidden_size: 131_072,
+    intermediate_size: 400_000,
+    num_hidden_layers: 1000,
+    num_attention_heads: 128,
+    max_position_embeddings: 64,
+  };
+  await assert.rejects(runStep(loadModel, { params: { source: 'init', config } }), (error) => {
+    assert.ok(error instanceof StepError && error.code === 'E585', String(error));
+    assert.match(error.message, /takes \d+\.\d GiB of disk, \d+\.\d GiB are free/);
+    return true;
+  });
+});
+
 const copyOf = (folder: string, change: (config: Record<string, unknown>) => void) => {
   const temporary = temporaryFolder();
   cpSync(sharedPath(folder), temporary.path, { recursive: true, mode: 0 });
