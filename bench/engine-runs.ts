@@ -70,7 +70,7 @@ const time = async (root: string, args: readonly string[], kill = Infinity): Pro
   });
   await new Promise((resolve) => child.on('close', resolve));
   const ms = performance.now() - before;
-  const peakMb = kill === Infinity ? Number(readFileSync(peak, 'utf8')) / 1024 : 0;
+  const peakMb = kill === Infinity ? (Number(readFileSync(peak, 'utf8')) * 1024) / 1e6 : 0;
   return { ms, peakMb, firstMs };
 };
 

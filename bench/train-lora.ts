@@ -78,9 +78,9 @@ function* shapes(): Generator<readonly [name: string, shape: readonly number[]]>
   }
 }
 
-const peakMb = (): number => processBytes('VmHWM') / 2 ** 20;
+const peakMb = (): number => processBytes('VmHWM') / 1e6;
 const residentMb = (): string => {
-  const mb = (key: 'VmRSS' | 'RssAnon'): number => Math.round(processBytes(key) / 2 ** 20);
+  const mb = (key: 'VmRSS' | 'RssAnon'): number => Math.round(processBytes(key) / 1e6);
   return `resident ${mb('VmRSS')} MB (anonymous ${mb('RssAnon')})`;
 };
 
