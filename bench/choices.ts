@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { encodePair } from '../models/decode/continuations.ts';
 import { LikelihoodReader, sumOf } from '../models/decode/likelihood.ts';
 import { loadRunner } from '../models/decode/load.ts';
+import { inTokenOrder } from '../steps/generate/work.ts';
 import { benchModel } from './model-file.ts';
 
 const { values: flags } = parseArgs({
@@ -61,13 +62,14 @@ for (const path of flags.task.split(',')) {
   let same = 0;
   let tokens = 0;
   const start = performance.now();
-  for (const { context, continuations, loglikelihood, pred } of samples) {
+  const questions = samples.map(({ context, continuations, ...golden }) => {
     const pairs = continuations.map((text) => encodePair(encode, context, text, rule));
-    const first = pairs[0]?.context ?? [];
-    const scored = await reader.continuations(
-      first,
-      pairs.map(({ continuation }) => continuation),
-    );
+    const choices = pairs.map(({ continuation }) => continuation);
+    return { ...golden, first: pairs[0]?.context ?? [], choices };
+  });
+  const sorted = inTokenOrder(questions, ({ first }) => first);
+  for (const [place, { first, choices, loglikelihood, pred }] of sorted.entries()) {
+    const scored = await reader.continuations(first, choices, sorted[place + 1]?.first);
     tokens += first.length;
     const sums = scored.map(({ logprobs }) => sumOf(logprobs));
     sums.forEach((value, index) => {

@@ -70,7 +70,7 @@ const measure = async (weights: string, activations: Activations): Promise<void>
     const chunks = new ChunkedCache(runner);
     await chunks.read(tokens, 0, {
       outputs: ['next'],
-      keep: true,
+      keep: tokens.length,
       ask: (_start, length) => ({ select: int32([length - 1, length - 1], [2]) }),
       take: () => undefined,
     });

@@ -48,7 +48,7 @@ if (flags.one !== undefined) {
   const loaded = (performance.now() - begun) / 1000;
   await new ChunkedCache(runner).read([5, 6], 0, {
     outputs: ['next'],
-    keep: true,
+    keep: 2,
     ask: () => ({ select: int32([0, 1], [2]) }),
     take: () => undefined,
   });

@@ -46,7 +46,7 @@ const readAll = async (
     const chunks = new ChunkedCache(runner);
     await chunks.read(ids, 0, {
       outputs: ['next', 'scores'],
-      keep: false,
+      keep: 0,
       ask: (start, length) => {
         const places = Array.from({ length }, (_, index) => index);
         const picks = places.map((at) => at * vocabulary + (ids[start + at + 1] ?? 0));

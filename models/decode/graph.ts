@@ -30,6 +30,14 @@ export interface DecodeGraphParts {
   };
 }
 
+/** Whether attention is one kernel: in graphs that only read, where it can do what the model asks. */
+export const readsFused = ({
+  config,
+  head,
+  device,
+}: Pick<DecodeGraphParts, 'config' | 'head' | 'device'>): boolean =>
+  head === 'scores' && device === 'cpu' && config.attention.softcap === null;
+
 /**
  * Inputs: `ids` int32 [B, T], `positions` int64 [B, T], `lengths` int64 [B, 1], `select` int32 [R] (indices into
  * B * T), the cache, `cos` and `sin` with rotary positions; for scores also `segments` int32 [B, T] and `picks`
@@ -41,10 +49,9 @@ export const decodeGraph = ({ config, head, compute, device, model }: DecodeGrap
   const ids = g.input('ids', 'int32', ['B', 'T']);
   const inputs = cacheInputs(g, config, { segments: head === 'scores', dtype: compute });
   const select = g.input('select', 'int32', ['R']);
-  const attention =
-    head === 'scores' && device === 'cpu' && config.attention.softcap === null
-      ? fusedAttention(g, config, inputs)
-      : cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
+  const attention = readsFused({ config, head, device })
+    ? fusedAttention(g, config, inputs)
+    : cachedAttention(g, config, inputs, head === 'scores' ? 'keys' : 'scores');
   const parts = { config, attention, ...model(g) };
   // Tokens of all rows in one list: products are of two matrices, and only attention knows rows.
   const [tokens, positions] = [g.reshape(ids, ['B*T']), g.reshape(inputs.positions, ['B*T'])];

@@ -4,8 +4,8 @@
 //
 //     cache: the context          new: | a1 a2 | b1 | c1 c2 c3 |      (a0, b0, c0 are scored after the context)
 
-import { ChunkedCache } from './prefill.ts';
-import { CHUNK, int32, int64, type BatchResult, type Runner } from './runner.ts';
+import { ChunkedCache, sharedLength } from './prefill.ts';
+import { CHUNK, int32, int64, rowsFor, type BatchResult, type Runner } from './runner.ts';
 
 export interface Scored {
   /** Of each token of the continuation. */
@@ -34,30 +34,39 @@ export class LikelihoodReader {
     this.#chunks = new ChunkedCache(runner);
   }
 
-  /** Context and continuations are not empty, and together no longer than maxLength + 1. */
+  /**
+   * Context and continuations are not empty, and together no longer than maxLength + 1. `next`: the context that is
+   * read after this one; what they share is kept for it.
+   */
   async continuations(
     context: readonly number[],
     continuations: readonly (readonly number[])[],
+    next: readonly number[] = [],
   ): Promise<readonly Scored[]> {
     const results = continuations.map((tokens) => new Collected(tokens));
     const last = context.length - 1;
     const first = results.map((result) => result.pick(0, last));
     const longer = results.filter((result) => result.tokens.length > 1);
-    await this.#read(context, first, longer.length > 0);
+    const keep = longer.length > 0 ? context.length : sharedLength(context, next);
+    await this.#read(context, first, keep);
     for (const group of grouped(longer)) await this.#readSuffixes(context.length, group);
     return results.map((result) => result.scored());
   }
 
-  /** Log-probabilities of tokens[from ...], each after all before it (from >= 1). */
-  async sequence(tokens: readonly number[], from: number): Promise<Scored> {
+  /** Log-probabilities of tokens[from ...], each after all before it (from >= 1). `next`: as for continuations. */
+  async sequence(
+    tokens: readonly number[],
+    from: number,
+    next: readonly number[] = [],
+  ): Promise<Scored> {
     const result = new Collected(tokens.slice(from));
     const picks = result.tokens.map((_, index) => result.pick(index, from - 1 + index));
-    await this.#read(tokens.slice(0, -1), picks, false);
+    await this.#read(tokens.slice(0, -1), picks, sharedLength(tokens, next));
     return result.scored();
   }
 
-  /** Picks are in ascending order of position. `keep`: the cache is read afterwards. */
-  async #read(tokens: readonly number[], picks: readonly Pick[], keep: boolean): Promise<void> {
+  /** Picks are in ascending order of position. `keep`: see ChunkReader. */
+  async #read(tokens: readonly number[], picks: readonly Pick[], keep: number): Promise<void> {
     const inChunk = (start: number, length: number): readonly Pick[] =>
       picks.filter(({ position }) => position >= start && position < start + length);
     await this.#chunks.read(tokens, picks[0]?.position ?? 0, {
@@ -84,7 +93,7 @@ export class LikelihoodReader {
         segments.push(segment);
       });
     });
-    if (ids.length < this.#runner.leastRows) {
+    if (rowsFor(ids.length, this.#runner) > ids.length) {
       ids.push(0);
       positions.push(length);
       segments.push(-1);
@@ -137,14 +146,14 @@ class Collected {
 const ask = (
   picks: readonly Pick[],
   start: number,
-  { config, leastRows }: Runner,
+  runner: Runner,
 ): { select: ReturnType<typeof int32>; picks: ReturnType<typeof int64> } => {
   const positions = selected(picks);
   const rows = positions.map((position) => position - start);
-  while (rows.length < leastRows) rows.push(rows[0] ?? 0);
+  while (rows.length < rowsFor(Math.max(1, rows.length), runner)) rows.push(rows[0] ?? 0);
   const places = new Map(positions.map((position, place) => [position, place]));
   const flat = picks.map(
-    ({ position, token }) => (places.get(position) ?? 0) * config.vocabSize + token,
+    ({ position, token }) => (places.get(position) ?? 0) * runner.config.vocabSize + token,
   );
   // A chunk that nothing is asked of is asked for something: not every provider bears empty tensors.
   if (flat.length === 0) flat.push(0);

@@ -11,9 +11,10 @@ import { checkAdapter, fitAdapter, loraLinears, savedSubstitutes } from '../line
 import type { AdapterFiles } from '../peft-files.ts';
 import { ModelTensors, type Compute } from '../tensors.ts';
 import type { WeightSource } from '../weights.ts';
-import type { Head } from './graph.ts';
+import { readsFused, type Head } from './graph.ts';
 import { leastRowsOf } from './one-row.ts';
 import { createRunner, type Runner } from './runner.ts';
+import { splitsFreely } from './splits.ts';
 
 export interface DecoderOptions {
   readonly config: ModelConfig;
@@ -47,6 +48,7 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     longest,
     // Where no kernel keeps a row's bits, a second row is no help.
     leastRows: device === 'cpu' ? await leastRowsOf(weights, linearOptions) : 1,
+    splitsFreely: readsFused({ config, head, device }) && (await splitsFreely(config, threads)),
     threads,
     device,
     compute,

@@ -5,7 +5,7 @@ import type { StoredTensors } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
 import type { AdapterFiles } from '../peft-files.ts';
 import { bytesPerToken, cacheShapeOf } from './cache.ts';
-import { CHUNK } from './runner.ts';
+import { LONGEST } from './chunks.ts';
 
 export interface DecodingRun {
   readonly mode: WeightMode;
@@ -29,7 +29,7 @@ export const estimateDecodingMemory = (
     (sum, { data }) => sum + 2 * data.byteLength,
     0,
   );
-  const rows = Math.min(length, CHUNK);
+  const rows = Math.min(length, LONGEST);
   const scores = config.attention.heads * rows * (length + rows);
   const activations = 4 * (4 * scores + 8 * rows * Math.max(config.mlp.size, config.hiddenSize));
   return (

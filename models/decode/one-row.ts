@@ -5,9 +5,11 @@ import { GraphBuilder } from '../../tensor/builder.ts';
 import { createSession } from '../../tensor/session.ts';
 import { hasExactKernel, type LinearOptions } from '../linear.ts';
 import type { Weight, WeightSource } from '../weights.ts';
+import { uneven } from './uneven.ts';
 
 /**
- * How many rows each product needs at least so that a row's bits are its own. Prepacked fp32 products and sums of
+ * How many rows each product needs at least so that a row's bits are its own (and how many more than whole tiles: see
+ * rowsFor). Prepacked fp32 products and sums of
  * integers are the same for one row everywhere; kernels that unpack weights as they go, without rounding, differ.
  */
 export const leastRowsOf = async (
@@ -63,7 +65,3 @@ const isSteady = async ({ bits, blockSize, zeroPoints }: Blocks): Promise<boolea
     await session.release();
   }
 };
-
-/** Numbers between -0.5 and 0.5 whose sums depend on their order. */
-const uneven = (length: number): Float32Array =>
-  Float32Array.from({ length }, (_, at) => ((at * 0.754877666) % 1) - 0.5);

@@ -1,9 +1,10 @@
-// Reading a row's tokens in chunks whose borders are fixed (0, CHUNK, 2 CHUNK ...), so that a row's bits are its own
-// and yet rows which begin alike share the work: of the row before, every whole chunk with the same tokens up to its
-// end is kept. One row at a time: measured faster than padded or packed batches on a CPU (bench/decode.ts), and
-// nothing a row sees depends on its neighbours.
+// Reading a row's tokens in chunks, so that a row's bits are its own and yet rows which begin alike share the work.
+// Where bits depend on the chunks' borders, these are fixed (chunks.ts), and of the row before every whole chunk with
+// the same tokens up to its end is kept; where they don't (splits.ts), every token. One row at a time: measured faster
+// than padded or packed batches on a CPU (bench/decode.ts), and nothing a row sees depends on its neighbours.
 
 import { KeyValueCache } from './cache.ts';
+import { fixedChunks, freeChunks, WORTH } from './chunks.ts';
 import {
   cacheFeeds,
   CHUNK,
@@ -11,6 +12,7 @@ import {
   int64,
   type Batch,
   type BatchResult,
+  rowsFor,
   type Output,
   type Runner,
 } from './runner.ts';
@@ -20,8 +22,8 @@ import type { Feed } from '../../tensor/session.ts';
 export interface ChunkReader {
   ask(start: number, length: number): Pick<Batch, 'select' | 'picks'>;
   readonly outputs: readonly Exclude<Output, 'present'>[];
-  /** Whether the last chunk's keys and values are read from the cache afterwards, too. */
-  readonly keep: boolean;
+  /** How many of the first tokens are read again after this, as the beginning of a row or from the cache. */
+  readonly keep: number;
   take(result: BatchResult, start: number, length: number): void;
 }
 
@@ -50,43 +52,43 @@ export class ChunkedCache {
     return this.#feeds;
   }
 
-  /** `needed`: the first position whose outputs are wanted; chunks before it are kept where the tokens are the same. */
+  /** `needed`: the first position whose outputs are wanted; what is before it is kept where the tokens are the same. */
   async read(tokens: readonly number[], needed: number, reader: ChunkReader): Promise<void> {
-    const kept = Math.min(sharedLength(this.#tokens, tokens), needed);
-    const first = Math.floor(kept / CHUNK) * CHUNK;
-    this.#tokens = tokens.slice(0, first);
-    for (let start = first; start < tokens.length; start += CHUNK) {
-      const chunk = tokens.slice(start, start + CHUNK);
-      const read = Math.max(this.#runner.leastRows, chunk.length);
-      const isLast = start + chunk.length === tokens.length;
+    const { splitsFreely } = this.#runner;
+    const shared = Math.min(sharedLength(this.#tokens, tokens), needed);
+    const chunks = (splitsFreely ? freeChunks : fixedChunks)(shared, tokens.length);
+    this.#tokens = tokens.slice(0, chunks[0]?.start);
+    for (const { start, length } of chunks) {
+      const chunk = tokens.slice(start, start + length);
+      const read = rowsFor(length, this.#runner);
+      const isLast = start + length === tokens.length;
+      const isKept =
+        start + length <= reader.keep || (splitsFreely && start + WORTH <= reader.keep);
       const result = await this.#runner.run(
         {
           ...chunkFeeds(chunk, start, this.#runner),
-          ...reader.ask(start, chunk.length),
+          ...reader.ask(start, length),
           cache: start === 0 ? null : this.feeds(start),
         },
-        isLast && !reader.keep ? reader.outputs : ['present', ...reader.outputs],
+        isLast && !isKept ? reader.outputs : ['present', ...reader.outputs],
       );
       if (result.present.length > 0) {
         if (this.cache.reserve(start + read)) this.#feeds = cacheFeeds(this.cache);
         this.cache.write(result.present, read, 0, 0, start);
-        this.#tokens = tokens.slice(0, start + chunk.length);
+        this.#tokens = tokens.slice(0, start + length);
       }
-      reader.take(result, start, chunk.length);
+      reader.take(result, start, length);
     }
   }
 }
 
 /**
- * A chunk of one token is padded to two where products need two rows (nothing sees the second, and what it leaves in
- * the cache lies beyond the row's length).
+ * A chunk is padded by a token where a product would meet a single row (nothing sees it, and what it leaves in the cache
+ * lies beyond the row's length).
  */
-const chunkFeeds = (
-  chunk: readonly number[],
-  start: number,
-  { head, leastRows }: Runner,
-): ChunkFeeds => {
-  const ids = chunk.length < leastRows ? [...chunk, ...chunk] : chunk;
+const chunkFeeds = (chunk: readonly number[], start: number, runner: Runner): ChunkFeeds => {
+  const isPadded = rowsFor(chunk.length, runner) > chunk.length;
+  const ids = isPadded ? [...chunk, 0] : chunk;
   const shape = [1, ids.length];
   const last = start + chunk.length - 1;
   return {
@@ -96,13 +98,14 @@ const chunkFeeds = (
       shape,
     ),
     lengths: int64([start], [1, 1]),
-    ...(head === 'scores' ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
+    ...(runner.head === 'scores' ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
   };
 };
 
 type ChunkFeeds = Pick<Batch, 'ids' | 'positions' | 'lengths' | 'segments'>;
 
-const sharedLength = (a: readonly number[], b: readonly number[]): number => {
+/** How many tokens two rows have in common at their beginning. */
+export const sharedLength = (a: readonly number[], b: readonly number[]): number => {
   const most = Math.min(a.length, b.length);
   let length = 0;
   while (length < most && a[length] === b[length]) length += 1;
@@ -142,7 +145,7 @@ export class PromptReader {
     let logits = new Float32Array(0);
     await this.#chunks.read(prompt, prompt.length - 1, {
       outputs: this.#outputs,
-      keep: true,
+      keep: prompt.length,
       ask: (_start, length) => ({
         select: { data: new Int32Array(this.#rows).fill(length - 1), shape: [this.#rows] },
       }),

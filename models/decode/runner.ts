@@ -10,7 +10,7 @@ import { cacheNames } from './attention.ts';
 import { cacheShapeOf, KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
 import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
 
-/** Tokens of a row that are read at once, unless they belong together (one long choice). */
+/** Tokens of a row that are read at once where borders are fixed, and of continuations side by side. */
 export const CHUNK = 256;
 
 export interface RunnerOptions extends DecodeGraphParts {
@@ -23,6 +23,7 @@ export interface RunnerOptions extends DecodeGraphParts {
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** See Runner. */
   readonly leastRows: 1 | 2;
+  readonly splitsFreely: boolean;
 }
 
 /** One run: batch * T tokens over a cache. */
@@ -59,8 +60,10 @@ export interface Runner {
   readonly head: Head;
   readonly maxLength: number;
   readonly longest: number;
-  /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. */
+  /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. See rowsFor. */
   readonly leastRows: 1 | 2;
+  /** Whether a row has the same bits however it is split into runs of at least two tokens, over a cache without gaps. */
+  readonly splitsFreely: boolean;
   /**
    * Whether a row has the same bits in every batch and over any capacity of the cache. If not, whoever runs it makes
    * batches and capacities by the whole input, so that what is done again after an interruption is the same.
@@ -70,6 +73,13 @@ export interface Runner {
   run(batch: Batch, outputs: readonly Output[]): Promise<BatchResult>;
   release(): Promise<void>;
 }
+
+/** Rows that one thread takes in a product that unpacks its weights (MatMulNBits; what is left may be a single row). */
+const TILE = 128;
+
+/** How many rows to run for `count` of them: one more where a kernel would meet a single row. */
+export const rowsFor = (count: number, { leastRows }: Pick<Runner, 'leastRows'>): number =>
+  leastRows === 2 && count % TILE === 1 ? count + 1 : count;
 
 export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const graph: Graph = decodeGraph(options);
@@ -86,7 +96,7 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
-  const { config, head, maxLength, longest, leastRows, compute, device } = options;
+  const { config, head, maxLength, longest, compute, device } = options;
   const names = cacheNames(config.layers);
   const cacheShape = cacheShapeOf(config, compute);
   // Tensors without elements crash the WebGPU provider (1.30): there an empty cache is one of masked positions.
@@ -106,7 +116,8 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     head,
     maxLength,
     longest,
-    leastRows,
+    leastRows: options.leastRows,
+    splitsFreely: options.splitsFreely,
     batchInvariant: device === 'cpu',
     cacheShape,
     run: async (batch, outputs) => {

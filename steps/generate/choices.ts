@@ -34,9 +34,10 @@ export const scoreChoices = async (work: Work): Promise<void> => {
   const reader = new LikelihoodReader(runner);
   let tokens = 0;
   try {
-    for (const question of sorted) {
+    for (const [place, question] of sorted.entries()) {
       context.signal.throwIfAborted();
-      const scores = await scoreQuestion(reader, question);
+      const next = sorted[place + 1]?.pairs[0]?.context;
+      const scores = await scoreQuestion(reader, question, next);
       tokens += question.pairs[0]?.context.length ?? 0;
       tokens += sumOf(question.pairs.map(({ continuation }) => continuation.length));
       progress.tokens(tokens);
@@ -83,10 +84,14 @@ const pairsOf = (work: Work, row: PromptRow): readonly TokenPair[] =>
     return pair;
   });
 
-/** Choices with the same context are scored after it together; truncation may make contexts differ. */
+/**
+ * Choices with the same context are scored after it together; truncation may make contexts differ. `next`: the first
+ * context of the question after this one.
+ */
 const scoreQuestion = async (
   reader: LikelihoodReader,
   { pairs }: Question,
+  next: readonly number[] | undefined,
 ): Promise<readonly Scored[]> => {
   const scores: Scored[] = [];
   const byContext = new Map<number, { context: readonly number[]; members: number[] }>();
@@ -95,9 +100,11 @@ const scoreQuestion = async (
     group.members.push(index);
     byContext.set(context.length, group);
   });
-  for (const { context, members } of byContext.values()) {
+  const groups = [...byContext.values()];
+  for (const [place, { context, members }] of groups.entries()) {
     const continuations = members.map((index) => pairs[index]?.continuation ?? []);
-    const scored = await reader.continuations(context, continuations);
+    const after = groups[place + 1]?.context ?? next;
+    const scored = await reader.continuations(context, continuations, after);
     members.forEach((index, at) => {
       const score = scored[at];
       if (score !== undefined) scores[index] = score;

@@ -18,12 +18,14 @@ export const scoreTexts = async (work: Work, stride: number): Promise<void> => {
   const reader = new LikelihoodReader(runner);
   let read = 0;
   try {
-    for (const { index, row, tokens, from } of inTokenOrder(texts, (text) => text.tokens)) {
+    const sorted = inTokenOrder(texts, (text) => text.tokens);
+    for (const [place, { index, row, tokens, from }] of sorted.entries()) {
+      const next = sorted[place + 1]?.tokens;
       let logprob = 0;
       for (const window of slidingWindows(tokens.length, from, maxLength, stride)) {
         context.signal.throwIfAborted();
         const part = tokens.slice(window.start, window.end);
-        const scored = await reader.sequence(part, window.from);
+        const scored = await reader.sequence(part, window.from, next);
         logprob += sumOf(scored.logprobs);
         read += part.length;
         progress.tokens(read);

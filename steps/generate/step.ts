@@ -7,7 +7,7 @@ import { samples, textParameters, textProblems, withoutEffect } from './text-par
 
 export const generate = defineStep({
   name: 'generate',
-  version: 4,
+  version: 5,
   summary: 'Answers prompts with a model: free text, likelihoods of choices, or perplexity.',
   params: {
     type: 'object',

@@ -144,7 +144,7 @@ export const smollm2Parity = (extent: Extent): void => {
           const logits = new Float32Array(ids.length * config.vocabSize);
           await new ChunkedCache(runner).read(ids, 0, {
             outputs: ['logits'],
-            keep: false,
+            keep: 0,
             ask: (_start, length) => ({
               select: int32(
                 Array.from({ length }, (_, at) => at),

@@ -15,7 +15,7 @@ export const cachedLogits = async (
   const chunks = new ChunkedCache(runner);
   await chunks.read(sequence.slice(0, prompt), 0, {
     outputs: ['logits'],
-    keep: true,
+    keep: prompt,
     ask: (_start, length) => ({
       select: int32(
         Array.from({ length }, (_, at) => at),

@@ -1,11 +1,11 @@
 // A row's bits are its own, for tiny models of every way of storing weights.
 
 import { skipUnlessShared } from '../../shared.ts';
-import { rowsAreTheirOwn } from './row-invariance.ts';
+import { manyRowsAreTheirOwn, rowsAreTheirOwn } from './row-invariance.ts';
 import { openTiny } from './tiny-models.ts';
 
-/** Lengths on both sides of the borders of cache buckets (64) and chunks (256), and a prompt of one token. */
-const lengths = [1, 2, 3, 17, 55, 63, 64, 65, 120, 130, 255, 256, 257, 300, 520, 700];
+/** Lengths on both sides of the borders of cache buckets (64), tiles (128) and chunks (256), and a prompt of one token. */
+const lengths = [1, 2, 3, 17, 55, 63, 64, 65, 120, 129, 130, 255, 256, 257, 300, 520, 700];
 
 const models = [
   { name: 'fp32', path: 'goldens/generation/models/llama', activations: 'float' },
@@ -21,12 +21,7 @@ const models = [
 ] as const;
 
 for (const { name, path, activations } of models) {
-  rowsAreTheirOwn({
-    name,
-    skip: skipUnlessShared(path),
-    open: () => openTiny(path),
-    activations,
-    lengths,
-    runs: 10,
-  });
+  const model = { name, skip: skipUnlessShared(path), open: () => openTiny(path), activations };
+  rowsAreTheirOwn({ ...model, lengths, runs: 10 });
+  if (name.startsWith('q4_0')) manyRowsAreTheirOwn(model);
 }

@@ -54,6 +54,7 @@ export const scaledRunner = (
     longest: 8,
     threads: 1,
     leastRows: 1,
+    splitsFreely: false,
     model: (g) => {
       const tensors = new ModelTensors(g, weights, new Map(), 'float16');
       const stored = storedLinears(tensors, { activations: 'plain' });
