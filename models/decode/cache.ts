@@ -9,6 +9,7 @@
 
 import type { ModelConfig } from '../config.ts';
 import type { Compute } from '../tensors.ts';
+import { leastCapacity } from './steady.ts';
 
 /** Capacity is a multiple of this: few different shapes, and at most 63 masked positions beyond the longest row. */
 export const CAPACITY_BUCKET = 64;
@@ -47,7 +48,7 @@ export class KeyValueCache {
   constructor(shape: CacheShape, places: number, length: number) {
     this.shape = shape;
     this.places = places;
-    this.#capacity = bucketOf(length);
+    this.#capacity = this.#roomFor(length);
     this.#arrays = this.#allocate(this.#capacity);
   }
 
@@ -63,7 +64,7 @@ export class KeyValueCache {
   /** Makes room for `length` positions; true when the arrays were replaced. */
   reserve(length: number): boolean {
     if (length <= this.#capacity) return false;
-    this.#recut(bucketOf(length));
+    this.#recut(this.#roomFor(length));
     return true;
   }
 
@@ -76,7 +77,7 @@ export class KeyValueCache {
 
   /** Gives memory back, and attention less to run over, when no row needs half of the capacity any more. */
   trim(length: number): void {
-    const enough = bucketOf(length);
+    const enough = this.#roomFor(length);
     if (2 * enough <= this.#capacity) this.#recut(enough);
   }
 
@@ -115,6 +116,10 @@ export class KeyValueCache {
         target.set(source.subarray(from, from + length * headDim), to);
       }
     });
+  }
+
+  #roomFor(length: number): number {
+    return length === 0 ? 0 : Math.max(leastCapacity(this.shape.headDim), bucketOf(length));
   }
 
   #allocate(capacity: number): CacheData[] {

@@ -5,7 +5,15 @@
 //     cache: the context          new: | a1 a2 | b1 | c1 c2 c3 |      (a0, b0, c0 are scored after the context)
 
 import { ChunkedCache, sharedLength } from './prefill.ts';
-import { CHUNK, int32, int64, rowsFor, type BatchResult, type Runner } from './runner.ts';
+import {
+  CHUNK,
+  int32,
+  int64,
+  rowsFor,
+  tokensFor,
+  type BatchResult,
+  type Runner,
+} from './runner.ts';
 
 export interface Scored {
   /** Of each token of the continuation. */
@@ -93,7 +101,8 @@ export class LikelihoodReader {
         segments.push(segment);
       });
     });
-    if (rowsFor(ids.length, this.#runner) > ids.length) {
+    const enough = tokensFor(ids.length, length, this.#runner);
+    while (ids.length < enough) {
       ids.push(0);
       positions.push(length);
       segments.push(-1);

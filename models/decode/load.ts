@@ -15,6 +15,7 @@ import { readsFused, type Head } from './graph.ts';
 import { leastRowsOf } from './one-row.ts';
 import { createRunner, type Runner } from './runner.ts';
 import { splitsFreely } from './splits.ts';
+import { steadyThreads } from './steady.ts';
 
 export interface DecoderOptions {
   readonly config: ModelConfig;
@@ -33,8 +34,9 @@ export interface DecoderOptions {
 
 /** Throws AdapterError where the adapter doesn't fit, to the last tensor. */
 export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
-  const { config, weights, adapter, head, maxLength, threads } = options;
+  const { config, weights, adapter, head, maxLength } = options;
   const { device = 'cpu', compute = 'float32', longest = maxLength } = options;
+  const threads = device === 'cpu' ? steadyThreads(weights, options.threads) : options.threads;
   // Integer products are for float32 on the CPU; elsewhere kernels round nothing.
   const integers = device === 'cpu' && compute === 'float32';
   const linearOptions = { activations: integers ? options.activations : 'plain' } as const;

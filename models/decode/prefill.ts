@@ -12,7 +12,7 @@ import {
   int64,
   type Batch,
   type BatchResult,
-  rowsFor,
+  tokensFor,
   type Output,
   type Runner,
 } from './runner.ts';
@@ -60,7 +60,7 @@ export class ChunkedCache {
     this.#tokens = tokens.slice(0, chunks[0]?.start);
     for (const { start, length } of chunks) {
       const chunk = tokens.slice(start, start + length);
-      const read = rowsFor(length, this.#runner);
+      const read = tokensFor(length, start, this.#runner);
       const isLast = start + length === tokens.length;
       const isKept =
         start + length <= reader.keep || (splitsFreely && start + WORTH <= reader.keep);
@@ -82,13 +82,10 @@ export class ChunkedCache {
   }
 }
 
-/**
- * A chunk is padded by a token where a product would meet a single row (nothing sees it, and what it leaves in the cache
- * lies beyond the row's length).
- */
+/** A chunk is padded (nothing sees the rest, and what it leaves in the cache lies beyond the row's length). */
 const chunkFeeds = (chunk: readonly number[], start: number, runner: Runner): ChunkFeeds => {
-  const isPadded = rowsFor(chunk.length, runner) > chunk.length;
-  const ids = isPadded ? [...chunk, 0] : chunk;
+  const read = tokensFor(chunk.length, start, runner);
+  const ids = Array.from({ length: read }, (_, index) => chunk[index] ?? 0);
   const shape = [1, ids.length];
   const last = start + chunk.length - 1;
   return {

@@ -8,7 +8,8 @@ import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
 import { cacheNames } from './attention.ts';
 import { cacheShapeOf, KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
-import { decodeGraph, type DecodeGraphParts, type Head } from './graph.ts';
+import { decodeGraph, readsFused, type DecodeGraphParts, type Head } from './graph.ts';
+import { leastPlaces, leastTokens } from './steady.ts';
 
 /** Tokens of a row that are read at once where borders are fixed, and of continuations side by side. */
 export const CHUNK = 256;
@@ -62,6 +63,10 @@ export interface Runner {
   readonly longest: number;
   /** No product may have fewer rows: 2 where a kernel gives other bits for one row than for several. See rowsFor. */
   readonly leastRows: 1 | 2;
+  /** Rows that decode together at least, so that a row's bits depend neither on their number nor on the threads'. */
+  readonly leastPlaces: number;
+  /** Tokens of a row that are read at once at least, after so many others, for the same reason. */
+  leastTokens(past: number): number;
   /** Whether a row has the same bits however it is split into runs of at least two tokens, over a cache without gaps. */
   readonly splitsFreely: boolean;
   /**
@@ -81,6 +86,10 @@ const TILE = 128;
 export const rowsFor = (count: number, { leastRows }: Pick<Runner, 'leastRows'>): number =>
   leastRows === 2 && count % TILE === 1 ? count + 1 : count;
 
+/** How many tokens to run for `count` tokens of a row after `past` others. */
+export const tokensFor = (count: number, past: number, runner: Runner): number =>
+  rowsFor(Math.max(count, runner.leastTokens(past)), runner);
+
 export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const graph: Graph = decodeGraph(options);
   const session: Session = await createSession(graph, {
@@ -96,7 +105,9 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 const EMPTY = new Float32Array(0);
 
 const runnerOver = (session: Session, options: RunnerOptions): Runner => {
-  const { config, head, maxLength, longest, compute, device } = options;
+  const { config, head, maxLength, longest, compute, device, threads } = options;
+  // The one kernel of graphs that only read divides its work by heads.
+  const divides = device === 'cpu' && !readsFused(options);
   const names = cacheNames(config.layers);
   const cacheShape = cacheShapeOf(config, compute);
   // Tensors without elements crash the WebGPU provider (1.30): there an empty cache is one of masked positions.
@@ -117,6 +128,8 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     maxLength,
     longest,
     leastRows: options.leastRows,
+    leastPlaces: divides ? leastPlaces(config.attention, longest, threads) : 1,
+    leastTokens: (past) => (divides ? leastTokens(config.attention, past, threads) : 1),
     splitsFreely: options.splitsFreely,
     batchInvariant: device === 'cpu',
     cacheShape,

@@ -81,7 +81,8 @@ class TextLoop {
     this.#sampler = sampler(decoding, runner.config.vocabSize);
     this.#reader = new PromptReader(runner, !this.#greedy);
     this.#ends = new Set(decoding.endTokens);
-    const places = rowsFor(Math.max(1, Math.min(options.places, requests.length)), runner);
+    const wanted = Math.min(options.places, requests.length);
+    const places = rowsFor(Math.max(runner.leastPlaces, wanted), runner);
     this.#rows = Array.from({ length: places }, () => null);
     const longest = requests
       .slice(0, places)
@@ -195,7 +196,8 @@ class TextLoop {
 
   /** Fewer places when nothing waits and at most half of them are taken. */
   #shrink(): void {
-    const enough = rowsFor(this.#active, this.#runner);
+    const { leastPlaces } = this.#runner;
+    const enough = rowsFor(Math.max(leastPlaces, this.#active), this.#runner);
     if (this.#waiting < this.#requests.length || enough > this.#rows.length / 2) return;
     const rows = this.#rows.flatMap((row, place) => (row === null ? [] : [{ row, place }]));
     const longest = Math.max(...rows.map(({ row }) => row.length));
