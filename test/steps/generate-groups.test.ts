@@ -48,6 +48,7 @@ const hashOf = (batch: Batch): number => {
 const sensitive = (runner: Runner, batchInvariant: boolean, longest: number): Runner => ({
   ...runner,
   batchInvariant,
+  splitsFreely: false,
   longest,
   run: async (batch, outputs) => {
     const result = await runner.run(batch, outputs);
