@@ -215,7 +215,7 @@ const rememberedMasks = (
 };
 
 /** exp(x - max) is 0 for anything this is added to, and no arithmetic on it overflows. */
-const HIDDEN = -1e9;
+export const HIDDEN = -1e9;
 
 /**
  * Added to scores against cached and new keys: [B, 1, group * T, C + T]. Positions are compared in the graph, once for

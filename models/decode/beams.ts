@@ -5,7 +5,7 @@
 import { KeyValueCache } from './cache.ts';
 import type { Decoding } from './parameters.ts';
 import { PromptReader } from './prefill.ts';
-import { cacheFeeds, int32, int64, rowsFor, type Runner } from './runner.ts';
+import { cacheFeeds, int32, int64, rowsTogether, type Runner } from './runner.ts';
 import { process } from './sampling.ts';
 import type { FinishReason, TextResult } from './text.ts';
 import { highest, kthHighest } from './warpers.ts';
@@ -54,9 +54,8 @@ export class BeamSearch {
   async run(prompt: readonly number[]): Promise<readonly BeamResult[]> {
     const { beams, lengthPenalty, earlyStopping, signal } = this.#options;
     const prefilled = await this.#reader.read(prompt);
-    const { cacheShape, leastPlaces } = this.#runner;
-    const places = rowsFor(Math.max(leastPlaces, beams), this.#runner);
-    let cache = new KeyValueCache(cacheShape, places, prompt.length + 1);
+    const places = rowsTogether(beams, this.#runner);
+    let cache = new KeyValueCache(this.#runner.cacheShape, places, prompt.length + 1);
     for (let place = 0; place < beams; place += 1) {
       cache.copyFrom(prefilled.cache, 0, place, prompt.length);
     }

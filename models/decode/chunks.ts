@@ -1,12 +1,13 @@
 // Where a row is split to be read. Each chunk is one run: few tokens use the processor badly, many make attention's
 // scores too large for its cache.
 
-import { CHUNK } from './runner.ts';
-
 export interface Chunk {
   readonly start: number;
   readonly length: number;
 }
+
+/** Tokens of a row that are read at once where borders are fixed, and of continuations side by side. */
+export const CHUNK = 256;
 
 /** Tokens that are worth a detour, be it to keep them or to use what was kept. */
 export const WORTH = 32;

@@ -4,16 +4,9 @@
 //
 //     cache: the context          new: | a1 a2 | b1 | c1 c2 c3 |      (a0, b0, c0 are scored after the context)
 
+import { CHUNK } from './chunks.ts';
 import { ChunkedCache, sharedLength } from './prefill.ts';
-import {
-  CHUNK,
-  int32,
-  int64,
-  rowsFor,
-  tokensFor,
-  type BatchResult,
-  type Runner,
-} from './runner.ts';
+import { int32, int64, rowsFor, tokensFor, type BatchResult, type Runner } from './runner.ts';
 
 export interface Scored {
   /** Of each token of the continuation. */

@@ -9,8 +9,8 @@ import { uneven } from './uneven.ts';
 
 /**
  * How many rows each product needs at least so that a row's bits are its own (and how many more than whole tiles: see
- * rowsFor). Prepacked fp32 products and sums of
- * integers are the same for one row everywhere; kernels that unpack weights as they go, without rounding, differ.
+ * rowsFor). Prepacked fp32 products and sums of integers are the same for one row everywhere; kernels that unpack
+ * weights as they go, without rounding, differ.
  */
 export const leastRowsOf = async (
   weights: WeightSource,

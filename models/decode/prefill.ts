@@ -4,15 +4,15 @@
 // than padded or packed batches on a CPU (bench/decode.ts), and nothing a row sees depends on its neighbours.
 
 import { KeyValueCache } from './cache.ts';
-import { fixedChunks, freeChunks, WORTH } from './chunks.ts';
+import { CHUNK, fixedChunks, freeChunks, WORTH } from './chunks.ts';
+import type { Head } from './graph.ts';
 import {
   cacheFeeds,
-  CHUNK,
   int32,
   int64,
+  tokensFor,
   type Batch,
   type BatchResult,
-  tokensFor,
   type Output,
   type Runner,
 } from './runner.ts';
@@ -66,7 +66,7 @@ export class ChunkedCache {
         start + length <= reader.keep || (splitsFreely && start + WORTH <= reader.keep);
       const result = await this.#runner.run(
         {
-          ...chunkFeeds(chunk, start, this.#runner),
+          ...chunkFeeds(chunk, start, read, this.#runner.head),
           ...reader.ask(start, length),
           cache: start === 0 ? null : this.feeds(start),
         },
@@ -82,9 +82,13 @@ export class ChunkedCache {
   }
 }
 
-/** A chunk is padded (nothing sees the rest, and what it leaves in the cache lies beyond the row's length). */
-const chunkFeeds = (chunk: readonly number[], start: number, runner: Runner): ChunkFeeds => {
-  const read = tokensFor(chunk.length, start, runner);
+/** Padded to `read` tokens: nothing sees the rest, and what it leaves in the cache lies beyond the row's length. */
+const chunkFeeds = (
+  chunk: readonly number[],
+  start: number,
+  read: number,
+  head: Head,
+): ChunkFeeds => {
   const ids = Array.from({ length: read }, (_, index) => chunk[index] ?? 0);
   const shape = [1, ids.length];
   const last = start + chunk.length - 1;
@@ -95,7 +99,7 @@ const chunkFeeds = (chunk: readonly number[], start: number, runner: Runner): Ch
       shape,
     ),
     lengths: int64([start], [1, 1]),
-    ...(runner.head === 'scores' ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
+    ...(head === 'scores' ? { segments: { data: new Int32Array(ids.length), shape } } : {}),
   };
 };
 

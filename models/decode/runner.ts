@@ -8,11 +8,9 @@ import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
 import { cacheNames } from './attention.ts';
 import { cacheShapeOf, KeyValueCache, type CacheData, type CacheShape } from './cache.ts';
+import { CHUNK } from './chunks.ts';
 import { decodeGraph, readsFused, type DecodeGraphParts, type Head } from './graph.ts';
 import { leastPlaces, leastTokens } from './steady.ts';
-
-/** Tokens of a row that are read at once where borders are fixed, and of continuations side by side. */
-export const CHUNK = 256;
 
 export interface RunnerOptions extends DecodeGraphParts {
   /** Positions at most; longer rows are refused by their owners. */
@@ -85,6 +83,10 @@ const TILE = 128;
 /** How many rows to run for `count` of them: one more where a kernel would meet a single row. */
 export const rowsFor = (count: number, { leastRows }: Pick<Runner, 'leastRows'>): number =>
   leastRows === 2 && count % TILE === 1 ? count + 1 : count;
+
+/** How many rows to decode together for `count` of them. */
+export const rowsTogether = (count: number, runner: Runner): number =>
+  rowsFor(Math.max(runner.leastPlaces, count), runner);
 
 /** How many tokens to run for `count` tokens of a row after `past` others. */
 export const tokensFor = (count: number, past: number, runner: Runner): number =>

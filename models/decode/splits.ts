@@ -5,14 +5,12 @@
 import { GraphBuilder } from '../../tensor/builder.ts';
 import { createSession } from '../../tensor/session.ts';
 import type { ModelConfig } from '../config.ts';
+import { HIDDEN } from './attention.ts';
 import { uneven } from './uneven.ts';
 
 /** Where a row of LENGTH tokens is split: off every width of a register, and with few tokens on one side. */
 const LENGTH = 301;
 const SPLITS = [2, 31, 150, 256, 294, 299];
-
-/** As attention's masks hide what a row may not see. */
-const HIDDEN = -1e9;
 
 /** `fusedAttention`'s kernel (attention.ts), with one head of keys as this model has them. */
 export const splitsFreely = async (
@@ -55,12 +53,15 @@ export const splitsFreely = async (
     const mask = new Float32Array(length * end);
     for (let row = 0; row < length; row += 1)
       mask.fill(HIDDEN, row * end + start + row + 1, (row + 1) * end);
-    const feeds = { q: rows(q), k: rows(k), v: rows(v), pastKey: kept(k), pastValue: kept(v) };
-    const result = await session.run({
-      ...feeds,
+    const { y } = await session.run({
+      q: rows(q),
+      k: rows(k),
+      v: rows(v),
       mask: { data: mask, shape: [1, 1, length, end] },
+      pastKey: kept(k),
+      pastValue: kept(v),
     });
-    return result['y']?.data as Float32Array;
+    return y?.data as Float32Array;
   };
   try {
     const whole = await from(0, LENGTH);

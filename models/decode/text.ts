@@ -7,7 +7,7 @@ import type { Feed } from '../../tensor/session.ts';
 import { KeyValueCache } from './cache.ts';
 import { isArgmax, type Decoding } from './parameters.ts';
 import { PromptReader, type Prefilled } from './prefill.ts';
-import { cacheFeeds, rowsFor, type Output, type Runner } from './runner.ts';
+import { cacheFeeds, rowsTogether, type Output, type Runner } from './runner.ts';
 import { rowStream, sampler, type Sampler } from './sampling.ts';
 
 export interface TextRequest {
@@ -81,8 +81,7 @@ class TextLoop {
     this.#sampler = sampler(decoding, runner.config.vocabSize);
     this.#reader = new PromptReader(runner, !this.#greedy);
     this.#ends = new Set(decoding.endTokens);
-    const wanted = Math.min(options.places, requests.length);
-    const places = rowsFor(Math.max(runner.leastPlaces, wanted), runner);
+    const places = rowsTogether(Math.min(options.places, requests.length), runner);
     this.#rows = Array.from({ length: places }, () => null);
     const longest = requests
       .slice(0, places)
@@ -196,8 +195,7 @@ class TextLoop {
 
   /** Fewer places when nothing waits and at most half of them are taken. */
   #shrink(): void {
-    const { leastPlaces } = this.#runner;
-    const enough = rowsFor(Math.max(leastPlaces, this.#active), this.#runner);
+    const enough = rowsTogether(this.#active, this.#runner);
     if (this.#waiting < this.#requests.length || enough > this.#rows.length / 2) return;
     const rows = this.#rows.flatMap((row, place) => (row === null ? [] : [{ row, place }]));
     const longest = Math.max(...rows.map(({ row }) => row.length));

@@ -72,20 +72,21 @@ test(
   },
 );
 
+const small = {
+  model_type: 'llama',
+  vocab_size: 97,
+  hidden_size: 32,
+  intermediate_size: 48,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 64,
+  initializer_range: 0.05,
+};
+
 test('random weights: the same for the same seed, other for another, as HF starts them', async () => {
-  const config = {
-    model_type: 'llama',
-    vocab_size: 97,
-    hidden_size: 32,
-    intermediate_size: 48,
-    num_hidden_layers: 2,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    max_position_embeddings: 64,
-    initializer_range: 0.05,
-  };
   const make = async (seed: number) => {
-    const run = await runStep(loadModel, { params: { source: 'init', config }, seed });
+    const run = await runStep(loadModel, { params: { source: 'init', config: small }, seed });
     const artifact = run.output('model', 'model');
     const bytes = readFileSync(artifact.file('model.safetensors'));
     const document = readFileSync(artifact.file('model.json'), 'utf8');
@@ -106,13 +107,12 @@ test('random weights: the same for the same seed, other for another, as HF start
 
 test('random weights that the disk has no room for are refused before any is written', async () => {
   const config = {
-    model_type: 'llama',
+    ...small,
     vocab_size: 128_000,
     hidden_size: 131_072,
     intermediate_size: 400_000,
     num_hidden_layers: 1000,
     num_attention_heads: 128,
-    max_position_embeddings: 64,
   };
   await assert.rejects(runStep(loadModel, { params: { source: 'init', config } }), (error) => {
     assert.ok(error instanceof StepError && error.code === 'E585', String(error));
