@@ -1,26 +1,16 @@
-// Keeping a row's sums in one order, whatever the number of threads and of other rows. Matrix products of which neither
-// side is packed beforehand (attention's over the cache, and those that unpack 4-bit codes as they go) are divided
-// among threads by the runtime: by rows where there are as many rows as columns, else by columns in blocks of 16; and
-// where a thread has 64 columns or fewer, longer stretches of the inner dimension are added up at once. So the order of
-// a sum depends on the number of threads that a product gets, which depends on its size and on how many products there
-// are at once. (MLAS, sgemm.cpp; every case of 1 to 16 threads, 1 to 8 heads of keys, 1 to 200 rows, 64 to 256 features
-// and 64 to 1984 positions was tried against these rules.)
+// Keeping a row's sums in one order, whatever the number of threads and of other rows: products of which neither side is
+// packed beforehand (attention's over the cache, and those that unpack 4-bit codes as they go) are divided among
+// threads in a way that may change it (tensor/steady.ts says how).
 
+import { STRETCH, steadyShares } from '../../tensor/steady.ts';
 import type { ModelConfig } from '../config.ts';
 import type { WeightSource } from '../weights.ts';
 
 /** Multiplications for which a product gets one more thread. */
 const THREAD_WORK = 65_536;
 
-/** Features of a head up to which its scores are sums of one stretch. */
-const STRETCH = 128;
-
 /** Positions at least that a cache has for wider heads, so that a thread has more than 64 columns of scores. */
 const WIDE_CAPACITY = 256;
-
-/** Among how many threads `columns` may be divided so that each has more than 64. */
-export const steadyShares = (columns: number): number =>
-  Math.max(1, Math.floor(Math.ceil(columns / 16) / 5));
 
 /** As many of the threads as do not change a sum: products of NF4 and FP4 weights are divided by columns. */
 export const steadyThreads = (weights: WeightSource, threads: number): number => {

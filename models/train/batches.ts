@@ -8,6 +8,8 @@
 //            a row never sees another (block-diagonal mask,                              bbb...
 //            positions restart), so where it lies changes nothing
 
+import type { Steadiness } from './steady.ts';
+
 export interface TrainingRow {
   readonly id: string;
   readonly tokens: readonly number[];
@@ -120,8 +122,13 @@ export interface MicroBatch {
 /**
  * Lays rows out in equal slots. `attentionLength` is the sequence length at which attention costs as much as
  * everything else (memory.ts): shorter slots pay when rows are short, fewer and longer ones when they would leave gaps.
+ * `slotsFor` may ask for more slots than so many (steady.ts): empty ones.
  */
-export const layOut = (rows: readonly TrainingRow[], attentionLength: number): MicroBatch => {
+export const layOut = (
+  rows: readonly TrainingRow[],
+  attentionLength: number,
+  slotsFor: Steadiness['slotsFor'] = (count) => count,
+): MicroBatch => {
   const lengths = rows.map((row) => row.tokens.length);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const longest = Math.max(1, ...lengths);
@@ -140,7 +147,8 @@ export const layOut = (rows: readonly TrainingRow[], attentionLength: number): M
     const cost = costOf(bins.length, length);
     if (bins.length <= slots && cost < best.cost) best = { length, bins, cost };
   }
-  return fill(rows, best.bins, best.length, longest);
+  const slots = slotsFor(best.bins.length, best.length);
+  return fill(rows, best.bins, { slots, length: best.length }, longest);
 };
 
 /** First-fit decreasing; equal lengths keep their order, and so do the rows of a slot. */
@@ -163,10 +171,10 @@ const firstFit = (lengths: readonly number[], size: number): number[][] => {
 const fill = (
   rows: readonly TrainingRow[],
   bins: readonly (readonly number[])[],
-  length: number,
+  { slots, length }: Pick<MicroBatch, 'slots' | 'length'>,
   longest: number,
 ): MicroBatch => {
-  const ids = new Int32Array(bins.length * length);
+  const ids = new Int32Array(slots * length);
   const positions = new Int32Array(ids.length);
   const segments = new Int32Array(ids.length).fill(-1);
   const predictAt: number[] = [];
@@ -190,7 +198,7 @@ const fill = (
     }
   }
   return {
-    slots: bins.length,
+    slots,
     length,
     tokens,
     longest,

@@ -11,6 +11,7 @@ import type { TrainingGraphOptions } from './graph.ts';
 import { gradientName, maskName, trainingGraph } from './graph.ts';
 import { attentionLength, prepacked } from './memory.ts';
 import { neftuneNoise } from './neftune.ts';
+import { steadiness } from './steady.ts';
 import type { Trainable } from './trainables.ts';
 import { viewOf } from './trainables.ts';
 
@@ -40,12 +41,15 @@ export const createRunner = async (
   threads: number,
 ): Promise<Runner> => {
   const { config, trainables, weights } = options;
-  const session = await createSession(trainingGraph(options), {
-    threads,
+  const graph = trainingGraph(options);
+  // Validation shares the mapped pages of training instead of packing a copy of its own.
+  const prepack = options.gradients && !options.recompute && prepacked(config, weights);
+  const steady = steadiness(graph, prepack, threads);
+  const session = await createSession(graph, {
+    threads: steady.threads,
     // It would find what the backward pass computes again equal to what the forward pass computed, and keep that.
     disabledOptimizers: ['CommonSubexpressionElimination'],
-    // Validation shares the mapped pages of training instead of packing a copy of its own.
-    prepack: options.gradients && !options.recompute && prepacked(config, weights),
+    prepack,
   });
   const parameterFeeds: Record<string, Feed> = Object.fromEntries(
     trainables.map((trainable) => [
@@ -56,7 +60,7 @@ export const createRunner = async (
   const masks = dropoutMasks(options);
   return {
     async run(rows, into, random) {
-      const batch = layOut(rows, attentionLength(config));
+      const batch = layOut(rows, attentionLength(config), steady.slotsFor);
       if (batch.labels.length === 0) return 0;
       const feeds: Feeds = {
         ...batchFeeds(config, batch),

@@ -6,7 +6,7 @@ import { parameters, problems } from './parameters.ts';
 
 export const loraTrain = defineStep({
   name: 'lora-train',
-  version: 2,
+  version: 3,
   summary: 'Fine-tunes a model with LoRA (or every weight) on prompts and completions.',
   params: parameters,
   inputs: {

@@ -7,7 +7,6 @@ import {
   leastCapacity,
   leastPlaces,
   leastTokens,
-  steadyShares,
   steadyThreads,
 } from '../../../models/decode/steady.ts';
 import { uneven } from '../../../models/decode/uneven.ts';
@@ -16,6 +15,7 @@ import type { WeightSource } from '../../../models/weights.ts';
 import { GraphBuilder } from '../../../tensor/builder.ts';
 import type { Value } from '../../../tensor/graph.ts';
 import { createSession } from '../../../tensor/session.ts';
+import { steadyShares } from '../../../tensor/steady.ts';
 
 const THREADS = 8;
 
