@@ -139,18 +139,21 @@ const initialise = (config: JsonRecord, seed: number, output: OutputArtifact): L
 const describe = (context: StepContext, { config, tensors }: LocatedModel): void => {
   let parameters = 0;
   let bytes = 0;
-  const encodings = new Map<string, number>();
-  for (const { shape, data, encoding } of tensors.values()) {
-    parameters += countOf(shape);
+  const formats = new Map<string, number>();
+  for (const { shape, data, encoding, quantized } of tensors.values()) {
+    const count = countOf(shape);
+    parameters += count;
     bytes += data.bytes;
-    encodings.set(encoding, (encodings.get(encoding) ?? 0) + data.bytes);
+    const format = quantized?.kind === 'bnb4' ? quantized.type : (quantized?.kind ?? encoding);
+    formats.set(format, (formats.get(format) ?? 0) + count);
   }
-  const [largest] = [...encodings].sort((a, b) => b[1] - a[1]);
+  // What most parameters are in: packed layers beside embeddings that take more bytes.
+  const [most] = [...formats].sort((a, b) => b[1] - a[1]);
   const million = (parameters / 1e6).toFixed(parameters < 1e8 ? 1 : 0);
   context.measure('parameters', parameters, 'parameters');
   context.measure('weights', bytes, 'bytes');
   context.report({
     kind: 'headline',
-    text: `${String(config['model_type'])}, ${million} M parameters, ${largest?.[0] ?? ''}, ${Math.ceil(bytes / 1e6)} MB`,
+    text: `${String(config['model_type'])}, ${million} M parameters, ${most?.[0] ?? ''}, ${Math.ceil(bytes / 1e6)} MB`,
   });
 };

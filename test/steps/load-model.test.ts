@@ -46,6 +46,23 @@ test(
   },
 );
 
+test(
+  'says what most parameters are in',
+  { skip: skipUnlessShared('goldens/quantization') },
+  async () => {
+    for (const [path, format] of [
+      ['goldens/quantization/llama-nf4', 'nf4'],
+      ['goldens/quantization/llama-int8', 'int8'],
+      ['goldens/quantization/llama', 'F32'],
+    ] as const) {
+      const run = await runStep(loadModel, { params: { source: 'path', path: sharedPath(path) } });
+      const said = run.reports.flatMap((block) => (block.kind === 'headline' ? [block.text] : []));
+      assert.match(said.join(), new RegExp(`parameters, ${format}, `));
+      run.dispose();
+    }
+  },
+);
+
 const architectures = 'goldens/architectures';
 test(
   'every architecture’s folder opens, and every weight can be read',
