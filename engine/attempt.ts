@@ -99,7 +99,14 @@ export const runAttempt = async (
     }
     const { measurements, report, gates } = collected;
     const peakBytes = process.resourceUsage().maxRSS * 1024;
-    return { kind: 'ok', outputs, measurements, report, gates, peakBytes };
+    return {
+      kind: 'ok',
+      outputs,
+      measurements: [...measurements.values()],
+      report,
+      gates,
+      peakBytes,
+    };
   } catch (error) {
     if (isInterrupt(error, signal)) return { kind: 'interrupted' };
     const log = (text: string): void => {

@@ -20,7 +20,8 @@ import type { InputArtifact, OutputArtifact, StepContext, StepProgress } from '.
 
 /** What a step said and made besides the files in its folders. */
 export interface Collected {
-  readonly measurements: Measurement[];
+  /** By name. */
+  readonly measurements: Map<string, Measurement>;
   readonly report: ReportBlock[];
   readonly gates: GateRecord[];
   /** By output. */
@@ -87,7 +88,7 @@ export const makeContext = (
   let saidAt = -Infinity;
   let last: StepProgress | null = null;
   const collected: Collected = {
-    measurements: [],
+    measurements: new Map(),
     report: [],
     gates: [],
     referenced: new Map(),
@@ -164,7 +165,7 @@ export const makeContext = (
       saidAt = at;
       collected.flush();
     },
-    measure: (name, value, unit) => void collected.measurements.push({ name, value, unit }),
+    measure: (name, value, unit) => void collected.measurements.set(name, { name, value, unit }),
     report: (block) => void collected.report.push(block),
     gate: (expression, holds) => void collected.gates.push({ expression, holds }),
     log: (text) => {

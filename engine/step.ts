@@ -172,7 +172,10 @@ export interface StepContext {
     readonly journal: string;
   };
   progress(progress: StepProgress): void;
-  /** A measurement (time, tokens/s, bytes): recorded with the run, never in artifacts or keys. */
+  /**
+   * A measurement (time, tokens/s, bytes): recorded with the run, never in artifacts or keys. Of several with one name
+   * the last counts.
+   */
   measure(name: string, value: number, unit: string): void;
   /** What a person should see of the result. A pure function of the artifact: shown again on a cache hit. */
   report(block: ReportBlock): void;

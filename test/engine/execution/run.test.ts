@@ -280,6 +280,13 @@ describe('running', () => {
     );
   });
 
+  test('of a measurement said several times the last is recorded', async () => {
+    const { record } = await hand.run({ measured: { params: { text: 'measured' } } });
+    assert.deepEqual(record.steps[0]?.result?.measurements, [
+      { name: 'length', value: 8, unit: 'characters' },
+    ]);
+  });
+
   test('a model step has a process of its own, whose peak memory is measured', async () => {
     const { record } = await hand.run({ model: { definition: heavy, params: { text: 'heavy' } } });
     const peak = record.steps[0]?.result?.measurements.find((each) => each.name === 'peak_memory');

@@ -128,7 +128,8 @@ export const step = defineStep({
       writeFileSync(join(folder, 'copy'), readFileSync(params['file']));
     if (typeof params['gate'] === 'boolean') context.gate('text is good', params['gate']);
     if (params['seeded'] === true) writeFileSync(join(folder, 'seed'), String(context.seed));
-    context.measure('length', text.length, 'characters');
+    // Said while working and at the end.
+    for (const length of [0, text.length]) context.measure('length', length, 'characters');
     context.report({ kind: 'headline', text: `wrote ${text}` });
   },
 });
