@@ -93,7 +93,7 @@ const keepsOrder = ({ rows, inner, columns }: Product): boolean => {
   // As many rows as columns: divided by rows.
   if (typeof rows === 'number' && typeof columns === 'number') return rows >= columns;
   if (timesOf(rows, columns) !== undefined) return true;
-  // Divided by columns while there are fewer rows: if so few, the inner dimension is one stretch with them.
+  // Divided by columns while there are fewer rows: if so few, an inner dimension of `share` rows is one stretch.
   const share = timesOf(inner, rows) ?? 1 / (timesOf(rows, inner) ?? 0);
   return typeof columns === 'number' && columns * share <= STRETCH;
 };
