@@ -104,16 +104,23 @@ export class KeyValueCache {
     }
   }
 
-  /** The first `length` positions of a place of another cache of the same shape, copied to `place`. */
-  copyFrom(other: KeyValueCache, otherPlace: number, place: number, length: number): void {
+  /** Positions from `start` up to `length` of a place of a cache of the same shape, copied to `place`. */
+  copyFrom(
+    other: KeyValueCache,
+    otherPlace: number,
+    place: number,
+    length: number,
+    start = 0,
+  ): void {
     const { kvHeads, headDim } = this.shape;
     this.#arrays.forEach((target, array) => {
       const source = other.#arrays[array];
       if (source === undefined) return;
       for (let head = 0; head < kvHeads; head += 1) {
-        const from = (otherPlace * kvHeads + head) * other.#capacity * headDim;
-        const to = (place * kvHeads + head) * this.#capacity * headDim;
-        target.set(source.subarray(from, from + length * headDim), to);
+        const from = (otherPlace * kvHeads + head) * other.#capacity;
+        const to = (place * kvHeads + head) * this.#capacity;
+        const part = source.subarray((from + start) * headDim, (from + length) * headDim);
+        target.set(part, (to + start) * headDim);
       }
     });
   }

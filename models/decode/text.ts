@@ -3,12 +3,12 @@
 // prompt. When prompts run out and half of the places are idle, the rest move closer together.
 
 import type { RandomStream } from '../../random/threefry.ts';
-import type { Feed } from '../../tensor/session.ts';
 import { KeyValueCache } from './cache.ts';
 import { isArgmax, type Decoding } from './parameters.ts';
 import { PromptReader, type Prefilled } from './prefill.ts';
-import { cacheFeeds, rowsTogether, type Output, type Runner } from './runner.ts';
+import { rowsTogether, type Output, type Runner } from './runner.ts';
 import { rowStream, sampler, type Sampler } from './sampling.ts';
+import { StepBatch, type LastToken } from './step-batch.ts';
 
 export interface TextRequest {
   /** Names the row's random numbers, with `sequence`. */
@@ -57,6 +57,11 @@ interface Row {
   length: number;
   readonly promptLength: number;
 }
+
+const lastOf = ({ ids, length }: Row): LastToken => ({
+  token: ids[length - 1] ?? 0,
+  position: length - 1,
+});
 
 class TextLoop {
   readonly #runner: Runner;
@@ -169,7 +174,7 @@ class TextLoop {
   async #step(): Promise<void> {
     this.#checkSignal();
     const batch = this.#batch;
-    batch.fill(this.#rows);
+    batch.fill(this.#rows.map((row) => row && lastOf(row)));
     const wanted: readonly Output[] = this.#greedy ? ['present', 'next'] : ['present', 'logits'];
     const result = await this.#runner.run(batch.feeds(), wanted);
     const vocabulary = this.#runner.config.vocabSize;
@@ -210,55 +215,5 @@ class TextLoop {
 
   #checkSignal(): void {
     this.#options.signal.throwIfAborted();
-  }
-}
-
-/** Feeds of one step, made once for a number of places and filled anew each time. */
-class StepBatch {
-  readonly cache: KeyValueCache;
-  readonly #ids: Int32Array;
-  readonly #positions: BigInt64Array;
-  readonly #feeds: { ids: Feed; positions: Feed; lengths: Feed; select: Feed };
-  #cacheFeeds: readonly Feed[];
-
-  constructor(cache: KeyValueCache) {
-    const { places } = cache;
-    this.cache = cache;
-    this.#ids = new Int32Array(places);
-    this.#positions = new BigInt64Array(places);
-    this.#feeds = {
-      ids: { data: this.#ids, shape: [places, 1] },
-      // Before the new token a row has as many cached positions as the token's own position.
-      positions: { data: this.#positions, shape: [places, 1] },
-      lengths: { data: this.#positions, shape: [places, 1] },
-      select: { data: Int32Array.from({ length: places }, (_, at) => at), shape: [places] },
-    };
-    this.#cacheFeeds = cacheFeeds(cache);
-  }
-
-  /** Last token and position of every row; an idle place reads token 0 at position 0. */
-  fill(rows: readonly (Row | null)[]): void {
-    let longest = 0;
-    rows.forEach((row, place) => {
-      const position = row === null ? 0 : row.length - 1;
-      this.#ids[place] = row === null ? 0 : (row.ids[position] ?? 0);
-      this.#positions[place] = BigInt(position);
-      longest = Math.max(longest, position + 1);
-    });
-    this.cache.reserve(longest);
-    this.cache.trim(longest);
-    if (this.cache.arrays[0] !== this.#cacheFeeds[0]?.data) {
-      this.#cacheFeeds = cacheFeeds(this.cache);
-    }
-  }
-
-  feeds(): {
-    ids: Feed;
-    positions: Feed;
-    lengths: Feed;
-    select: Feed;
-    cache: readonly Feed[];
-  } {
-    return { ...this.#feeds, cache: this.#cacheFeeds };
   }
 }

@@ -2,7 +2,7 @@
 
 import { StepError } from '../../engine/step.ts';
 import type { PredictionRow, PromptRow } from '../../schemas/artifact.ts';
-import { BeamSearch } from '../../models/decode/beams.ts';
+import { searchBeams, type BeamOptions } from '../../models/decode/beams.ts';
 import { bytesPerToken } from '../../models/decode/cache.ts';
 import { isArgmax, type Decoding } from '../../models/decode/parameters.ts';
 import type { Runner } from '../../models/decode/runner.ts';
@@ -45,12 +45,13 @@ export const answerAll = async (work: Work): Promise<void> => {
     meterOf.finished(request.index, predictionOf(request, result, text, sequences));
   };
   try {
+    const places = placesFor(runner, longest, settings.batchTokens);
     if (settings.text.beams > 1) {
-      const options = { ...settings.text, decoding, stopped, signal: context.signal };
-      await searchAll(new BeamSearch(runner, options), requests, finish);
+      const searches = Math.max(1, Math.floor(places / settings.text.beams));
+      const beamed = { ...settings.text, decoding, stopped, signal: context.signal, searches };
+      await searchAll(runner, requests, { ...beamed, onStep: tell }, finish);
       return;
     }
-    const places = placesFor(runner, longest, settings.batchTokens);
     const options = { decoding, seed: context.seed, places, stopped, signal: context.signal };
     if (!runner.batchInvariant) {
       const counted = { ...options, onTokens: tell };
@@ -70,19 +71,27 @@ export const answerAll = async (work: Work): Promise<void> => {
 };
 
 /** One search gives all answers to a prompt, the n-th best to its n-th sequence. */
-const searchAll = async (
-  search: BeamSearch,
+const searchAll = (
+  runner: Runner,
   requests: readonly Request[],
+  options: Omit<BeamOptions, 'onFinished'>,
   finish: (request: Request, result: TextResult) => void,
 ): Promise<void> => {
-  for (const answers of Map.groupBy(requests, ({ row }) => row).values()) {
-    const results = await search.run(answers[0]?.prompt ?? []);
-    for (const request of answers) {
-      // Fewer texts than beams may be finished when none can become better: the last stands for the rest.
-      const result = results[request.sequence] ?? results.at(-1);
-      if (result !== undefined) finish(request, result);
-    }
-  }
+  const answers = [...Map.groupBy(requests, ({ row }) => row).values()];
+  return searchBeams(
+    runner,
+    answers.map(([first]) => first?.prompt ?? []),
+    {
+      ...options,
+      onFinished: (at, results) => {
+        for (const request of answers[at] ?? []) {
+          // Fewer texts than beams may be finished when none can become better: the last stands for the rest.
+          const result = results[request.sequence] ?? results.at(-1);
+          if (result !== undefined) finish(request, result);
+        }
+      },
+    },
+  );
 };
 
 /** Longest prompts first: memory is then known at once, and the batch only shrinks. */
