@@ -4,6 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { FromWorker, ToWorker } from '../protocol.ts';
+import { memoryTunables } from './huge-pages.ts';
 
 export interface WorkerCommand {
   /** Executable and arguments that start a worker: node and the module. */
@@ -31,14 +32,7 @@ export const splitLines = (stream: Readable, each: (line: string) => void): void
   });
 };
 
-/**
- * Memory in huge pages, where the kernel leaves it to programs and the user has set nothing: gigabytes of weights are
- * otherwise handed out 4 KB at a time, which is half of the time that a large model takes to open (bench/load.ts).
- */
-export const workerEnvironment = (): NodeJS.ProcessEnv => ({
-  ...(process.platform === 'linux' ? { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } : {}),
-  ...process.env,
-});
+export const workerEnvironment = (): NodeJS.ProcessEnv => ({ ...memoryTunables(), ...process.env });
 
 export class WorkerProcess {
   listener: WorkerListener | null = null;

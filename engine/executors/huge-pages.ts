@@ -1,0 +1,33 @@
+// Whether workers should ask for memory in huge pages. Gigabytes of weights are otherwise handed out 4 KB at a time, half
+// of the time that a large model takes to open. Not so in a virtual machine whose free memory goes back to its host
+// (virtio's free page reporting: Firecracker, cloud sandboxes): what goes back are the large blocks, so that a huge page
+// has to be found by the host again, while small pages come from what was used a moment ago (bench/results.md).
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Linux's list of devices that a host gives a virtual machine. */
+const DEVICES = '/sys/bus/virtio/devices';
+
+/** The memory balloon among them, and the bit of its features that means free page reporting (virtio 1.2, 5.5.3). */
+const BALLOON = 5;
+const REPORTING = 5;
+
+/** False where it can't be known. */
+export const givesMemoryBack = (devices = DEVICES): boolean => {
+  try {
+    return readdirSync(devices).some((device) => {
+      const read = (name: string): string => readFileSync(join(devices, device, name), 'utf8');
+      // Bits are written as characters, the lowest first.
+      return Number(read('device')) === BALLOON && read('features')[REPORTING] === '1';
+    });
+  } catch {
+    return false;
+  }
+};
+
+/** What glibc's malloc is told in workers, unless the user has set something. */
+export const memoryTunables = (devices?: string): NodeJS.ProcessEnv =>
+  process.platform === 'linux' && !givesMemoryBack(devices)
+    ? { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
+    : {};
