@@ -22,8 +22,6 @@ export const steadyShares = (columns: number): number =>
 
 /** A product whose sums depend on the number of threads while it has fewer rows than columns. */
 export interface DividedProduct {
-  /** Name of the node. */
-  readonly name: string;
   readonly rows: Dim;
   readonly columns: Dim;
   /** As many threads as do not change its sums, however few rows it has. */
@@ -48,7 +46,7 @@ export const dividedProducts = (graph: Graph, prepack: boolean): readonly Divide
     if (product === undefined || keepsOrder(product)) return [];
     const { lead, rows, columns } = product;
     const shares = typeof columns === 'number' ? steadyShares(columns) : 1;
-    return [{ name: node.name, rows, columns, threads: shares * atLeast(elements(lead)) }];
+    return [{ rows, columns, threads: shares * atLeast(elements(lead)) }];
   });
 };
 
@@ -93,9 +91,9 @@ const keepsOrder = ({ rows, inner, columns }: Product): boolean => {
   // As many rows as columns: divided by rows.
   if (typeof rows === 'number' && typeof columns === 'number') return rows >= columns;
   if (timesOf(rows, columns) !== undefined) return true;
-  // Divided by columns while there are fewer rows: if so few, an inner dimension of `share` rows is one stretch.
-  const share = timesOf(inner, rows) ?? 1 / (timesOf(rows, inner) ?? 0);
-  return typeof columns === 'number' && columns * share <= STRETCH;
+  // Divided by columns while there are fewer rows: an inner dimension that is a part of those is one stretch then.
+  const parts = timesOf(rows, inner);
+  return parts !== undefined && typeof columns === 'number' && columns / parts <= STRETCH;
 };
 
 /** The whole number that `dim` is of `unit`, whatever the sizes. */

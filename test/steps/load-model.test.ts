@@ -11,6 +11,7 @@ import { loadModel } from '../../steps/load-model/step.ts';
 import { goldenTensors, temporaryFolder } from '../models/files.ts';
 import { readSharedJson, sharedPath, skipUnlessShared } from '../shared.ts';
 import { runStep } from './context.ts';
+import { tinyLlama } from './tiny-llama.ts';
 
 const smollm2 = 'models/smollm2-135m-instruct';
 const llama = 'goldens/architectures/llama';
@@ -89,17 +90,7 @@ test(
   },
 );
 
-const small = {
-  model_type: 'llama',
-  vocab_size: 97,
-  hidden_size: 32,
-  intermediate_size: 48,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  max_position_embeddings: 64,
-  initializer_range: 0.05,
-};
+const small = { ...tinyLlama, vocab_size: 97, initializer_range: 0.05 };
 
 test('random weights: the same for the same seed, other for another, as HF starts them', async () => {
   const make = async (seed: number) => {

@@ -14,19 +14,9 @@ import { loadModel } from '../../../steps/load-model/step.ts';
 import { loraTrain } from '../../../steps/lora-train/step.ts';
 import { folderArtifact, prepareStep, runStep, type StepRun } from '../context.ts';
 import { scratchFolder } from '../../scratch.ts';
+import { tinyLlama } from '../tiny-llama.ts';
 
-const tinyConfig = {
-  model_type: 'llama',
-  vocab_size: 64,
-  hidden_size: 32,
-  intermediate_size: 48,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  max_position_embeddings: 64,
-  tie_word_embeddings: true,
-  eos_token_id: 2,
-};
+const tinyConfig = { ...tinyLlama, tie_word_embeddings: true, eos_token_id: 2 };
 const base = await runStep(loadModel, { params: { source: 'init', config: tinyConfig } });
 const model = base.output('model', 'model');
 
