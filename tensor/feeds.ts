@@ -12,6 +12,10 @@ export interface Feed {
 }
 export type Feeds = Readonly<Record<string, Feed>>;
 
+/** The memory of feeds as what a message to another thread hands over, instead of a copy; what is shared stays so. */
+export const handedOver = (feeds: readonly Feed[]): ArrayBuffer[] =>
+  feeds.map(({ data }) => data.buffer).filter((buffer) => buffer instanceof ArrayBuffer);
+
 /** What the caller can do something about: a device that isn't there, a feed that doesn't fit, a refused model. */
 export class SessionError extends Error {
   override readonly name = 'SessionError';
@@ -22,6 +26,9 @@ export class SessionError extends Error {
     this.code = code;
   }
 }
+
+export const noOutput = (name: string): SessionError =>
+  new SessionError('bad-feed', `the graph has no output ${name}`);
 
 /** Whether an array holds a tensor of this dtype and shape, and the runtime can read it. */
 export function checkData(
@@ -42,9 +49,6 @@ export function checkData(
       'bad-feed',
       `${name}: ${data.length} numbers don't fill ${showShape(shape)}`,
     );
-  }
-  if (!(data.buffer instanceof ArrayBuffer)) {
-    throw new SessionError('bad-feed', `${name}: the runtime can't read a SharedArrayBuffer`);
   }
 }
 

@@ -5,7 +5,7 @@ import './runtime-environment.ts';
 import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
 import type { DType, TensorData } from './dtype.ts';
 import type { Feed, Feeds } from './feeds.ts';
-import { SessionError, checkData, checkFeeds } from './feeds.ts';
+import { SessionError, checkData, checkFeeds, noOutput } from './feeds.ts';
 import type { Graph, Value } from './graph.ts';
 import { lower } from './lower.ts';
 import { memoryLocation, serialize } from './onnx.ts';
@@ -253,8 +253,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
     const wanted: Record<string, Tensor | null> = {};
     for (const name of fetches ?? outputs.keys()) {
       const value = outputs.get(name);
-      if (value === undefined)
-        throw new SessionError('bad-feed', `the graph has no output ${name}`);
+      if (value === undefined) throw noOutput(name);
       const buffer = into[name];
       if (buffer !== undefined) checkData(name, value, buffer.data, buffer.shape);
       wanted[name] = buffer === undefined ? null : wrap(value.dtype, buffer);

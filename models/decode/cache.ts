@@ -25,6 +25,8 @@ export interface CacheShape {
   readonly layers: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** In memory that threads share (tensor/parted-session.ts). */
+  readonly shared?: boolean;
 }
 
 /** Of a model whose keys and values are stored as `dtype`. */
@@ -130,9 +132,14 @@ export class KeyValueCache {
   }
 
   #allocate(capacity: number): CacheData[] {
-    const { layers, kvHeads, headDim, dtype } = this.shape;
+    const { layers, kvHeads, headDim, dtype, shared = false } = this.shape;
     const size = this.places * kvHeads * capacity * headDim;
-    return Array.from({ length: 2 * layers }, () => new arrayOf[dtype](size));
+    const bytes = size * arrayOf[dtype].BYTES_PER_ELEMENT;
+    const allocate = (): CacheData => {
+      const memory = shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+      return dtype === 'float32' ? new Float32Array(memory) : new Uint16Array(memory);
+    };
+    return Array.from({ length: 2 * layers }, allocate);
   }
 
   #recut(capacity: number): void {

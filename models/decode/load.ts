@@ -28,6 +28,8 @@ export interface DecoderOptions {
   /** Tokens of the longest row there is, answers included; maxLength unless said. */
   readonly longest?: number;
   readonly threads: number;
+  /** Sessions that share the graph; as many as pay unless said. */
+  readonly parts?: number;
   readonly device?: Device;
   readonly compute?: Compute;
 }
@@ -52,6 +54,7 @@ export const loadRunner = async (options: DecoderOptions): Promise<Runner> => {
     leastRows: device === 'cpu' ? await leastRowsOf(weights, linearOptions) : 1,
     splitsFreely: readsFused({ config, head, device }) && (await splitsFreely(config, threads)),
     threads,
+    ...(options.parts === undefined ? {} : { parts: options.parts }),
     device,
     compute,
     initializers: Object.fromEntries(arrays.map(({ name, data }) => [name, data])),

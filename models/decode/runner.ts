@@ -2,7 +2,8 @@
 // batch; what the batch means (a prompt, a step of many rows, choices after a prefix) is its caller's business.
 
 import type { Graph } from '../../tensor/graph.ts';
-import { createSession, SessionError, type Feed, type Session } from '../../tensor/session.ts';
+import { createPartedSession, type PartedSession } from '../../tensor/parted-session.ts';
+import { SessionError, type Feed } from '../../tensor/session.ts';
 import type { TensorData } from '../../tensor/dtype.ts';
 import type { ModelConfig } from '../config.ts';
 import { ropeTables } from '../rope.ts';
@@ -18,6 +19,8 @@ export interface RunnerOptions extends DecodeGraphParts {
   /** Tokens of the longest row there is, answers included. */
   readonly longest: number;
   readonly threads: number;
+  /** Sessions that share the graph; as many as pay unless said. */
+  readonly parts?: number;
   /** Typed arrays of the graph's in-memory initialisers (adapters). */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** See Runner. */
@@ -94,9 +97,10 @@ export const tokensFor = (count: number, past: number, runner: Runner): number =
 
 export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
   const graph: Graph = decodeGraph(options);
-  const session: Session = await createSession(graph, {
+  const session = await createPartedSession(graph, {
     device: options.device,
     threads: options.threads,
+    ...(options.parts === undefined ? {} : { parts: options.parts }),
     // Only casts of 16-bit weights (and norms of adapted ones) have constants alone as inputs here.
     foldConstants: true,
     ...(options.initializers === undefined ? {} : { initializers: options.initializers }),
@@ -106,12 +110,19 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 
 const EMPTY = new Float32Array(0);
 
-const runnerOver = (session: Session, options: RunnerOptions): Runner => {
+const sharedCopy = (data: Float32Array): Float32Array => {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
+  copy.set(data);
+  return copy;
+};
+
+const runnerOver = (session: PartedSession, options: RunnerOptions): Runner => {
   const { config, head, maxLength, longest, compute, device, threads } = options;
   // The one kernel of graphs that only read divides its work by heads.
   const divides = device === 'cpu' && !readsFused(options);
   const names = cacheNames(config.layers);
-  const cacheShape = cacheShapeOf(config, compute);
+  const shared = session.parts > 1;
+  const cacheShape = { ...cacheShapeOf(config, compute), shared };
   // Tensors without elements crash the WebGPU provider (1.30): there an empty cache is one of masked positions.
   const empty = cacheFeeds(new KeyValueCache(cacheShape, 1, device === 'cpu' ? 0 : 1));
   const fixed: Record<string, Feed> = {};
@@ -121,8 +132,8 @@ const runnerOver = (session: Session, options: RunnerOptions): Runner => {
     const { rope } = config.positions;
     const { rows, cos, sin } = ropeTables(rope, maxLength, Math.max(maxLength, CHUNK));
     const shape = [rows, cos.length / rows];
-    fixed['cos'] = { data: cos, shape };
-    fixed['sin'] = { data: sin, shape };
+    fixed['cos'] = { data: shared ? sharedCopy(cos) : cos, shape };
+    fixed['sin'] = { data: shared ? sharedCopy(sin) : sin, shape };
   }
   return {
     config,

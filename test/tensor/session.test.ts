@@ -178,11 +178,6 @@ describe('runs', () => {
       { ids: { data: new BigInt64Array(3), shape: [2, 2] }, mask: mask(2, 2) },
       /ids: 3 numbers don't fill \[2, 2\]/,
     ],
-    [
-      'shared memory',
-      { ids: ids(1, 1), mask: { data: new Float32Array(new SharedArrayBuffer(4)), shape: [1, 1] } },
-      /can't read a SharedArrayBuffer/,
-    ],
   ];
   for (const [name, feeds, message] of refusals) {
     test(`refuse ${name}`, async () => {

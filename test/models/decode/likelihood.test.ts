@@ -42,3 +42,33 @@ for (const name of ['llama', 'gpt2'])
         await runner.release();
       },
     );
+
+for (const name of ['llama', 'gpt2'])
+  test(
+    `${name}: likelihoods in several sessions have the bits of one`,
+    { skip: skipUnlessShared(`${root}/${name}`) },
+    async () => {
+      const { config, weights } = openTiny(`${root}/${name}`);
+      const choices = [tokens(3, 0), tokens(4, 20), tokens(1, 40)];
+      const likelihoodsIn = async (parts: number) => {
+        const runner = await loadRunner({
+          config,
+          weights,
+          adapter: null,
+          head: 'scores',
+          activations: 'float',
+          maxLength: 64,
+          threads: 2,
+          parts,
+        });
+        assert.equal(runner.cacheShape.shared, parts > 1);
+        const reader = new LikelihoodReader(runner);
+        // The second shares its beginning with the first, which is read from the cache.
+        const first = await reader.continuations(tokens(40, 0), choices);
+        const second = await reader.continuations([...tokens(30, 0), 5, 6], choices);
+        await runner.release();
+        return [...first, ...second];
+      };
+      assert.deepEqual(await likelihoodsIn(2), await likelihoodsIn(1));
+    },
+  );
