@@ -4,7 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { FromWorker, ToWorker } from '../protocol.ts';
-import { memoryTunables } from './huge-pages.ts';
+import { memoryTunables } from './malloc.ts';
 
 export interface WorkerCommand {
   /** Executable and arguments that start a worker: node and the module. */
