@@ -152,7 +152,7 @@ const inTurn = (graph: Graph, graphs: readonly Graph[], parts: readonly Part[]):
       turn = next.catch(() => undefined);
       return next;
     },
-    release: () => releaseAll(parts),
+    release: () => turn.then(() => releaseAll(parts)),
   };
 };
 

@@ -3,11 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { once } from 'node:events';
 import { extname, join } from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { flushesDenormals } from '../../tensor/denormals.ts';
 import { GraphBuilder } from '../../tensor/builder.ts';
 import type { Feeds } from '../../tensor/feeds.ts';
 import { createPartedSession } from '../../tensor/parted-session.ts';
+import { PART_THREAD, type FromPart, type PartSetup } from '../../tensor/part-thread.ts';
 import { createSession, SessionError } from '../../tensor/session.ts';
 import { scratchFolder } from '../scratch.ts';
 import { layeredGraph, WIDTH, type LayeredGraph } from './layered-graph.ts';
@@ -53,6 +57,20 @@ test('numbers without a full mantissa are zero in every part', async () => {
   const { y, kept } = await parted.run({ ...feeds, x: { data: tiny, shape: [3, WIDTH] } });
   await parted.release();
   for (const { data } of [y!, kept!]) assert.ok(data.every((value) => value === 0));
+});
+
+test('a thread that would compute otherwise says so, and opens nothing', async () => {
+  const { graph } = layered('otherwise');
+  const setup: PartSetup = {
+    kind: 'part of a graph',
+    graph,
+    options: {},
+    flushes: !flushesDenormals(),
+  };
+  const thread = new Worker(PART_THREAD, { workerData: setup });
+  const [answer] = (await once(thread, 'message')) as [FromPart];
+  assert.deepEqual(answer, { kind: 'computes-otherwise' });
+  assert.deepEqual(await once(thread, 'exit'), [0]);
 });
 
 test('a small graph is one session', async () => {
@@ -114,10 +132,11 @@ test('feeds that do not fit are refused, and what comes behind them still runs',
   await parted.release();
 });
 
-test('it can be released twice, and not be run then', async () => {
+test('it can be released while it runs, twice, and not be run then', async () => {
   const { graph, feeds } = layered('released');
   const parted = await createPartedSession(graph, { parts: 2 });
-  await parted.release();
+  const [results] = await Promise.all([parted.run(feeds), parted.release()]);
+  assert.equal(results['y']?.shape[0], 3);
   await parted.release();
   await assert.rejects(parted.run(feeds), isSessionError('released', /released/));
 });
