@@ -1,22 +1,25 @@
 // A graph cut into graphs that run one after the other, so that their weights can be packed at the same time
 // (parted-session.ts). Cuts lie where few values cross, which is between the layers of a model.
 
+import { isFloat } from './dtype.ts';
 import type { Graph, GraphNode, Initializer, NodeOf, Value } from './graph.ts';
+import type { OpKind } from './ops.ts';
 import { addDims } from './shape.ts';
 
-/** Bytes of a constant that a node multiplies with, as float32: what packing it costs. Rows that are looked up aren't packed. */
+/** What reads weights that are packed: products, and casts of 16-bit weights just before their product. */
+const packing: ReadonlySet<OpKind> = new Set(['matmul', 'fusedMatMul', 'gemm', 'cast']);
+
+/** Bytes of the float weight that a node multiplies with, as float32: what packing it costs. */
 const packedBytes = (graph: Graph): ((node: GraphNode) => number) => {
   const sizes = new Map<Value, number>();
   for (const { kind, value } of graph.initializers) {
-    if (kind !== 'external' || value.shape.length !== 2) continue;
-    if (!['float32', 'float16', 'bfloat16'].includes(value.dtype)) continue;
+    if (kind !== 'external' || value.shape.length !== 2 || !isFloat(value.dtype)) continue;
     sizes.set(value, 4 * value.shape.reduce<number>((product, dim) => product * Number(dim), 1));
   }
-  // 16-bit weights are read by a cast, just before their product.
+  const bytesOf = (value: Value | undefined): number =>
+    value === undefined ? 0 : (sizes.get(value) ?? 0);
   return ({ kind, inputs }) =>
-    kind === 'gather'
-      ? 0
-      : inputs.reduce((sum, value) => sum + (value === undefined ? 0 : (sizes.get(value) ?? 0)), 0);
+    packing.has(kind) ? inputs.reduce((sum, value) => sum + bytesOf(value), 0) : 0;
 };
 
 /** Bytes that a session of this graph packs when it is created. */
@@ -30,9 +33,8 @@ const LEEWAY = 0.1;
 
 /**
  * `count` graphs (fewer where there is nothing to divide), each with about as many bytes to pack, the first with `lead`
- * more (a quarter of its share at most). Inputs of each: those
- * of the graph that it reads, and values of parts before it, by their names; these are outputs there. Outputs of the
- * graph are outputs of the part that makes them.
+ * more (a quarter of its share at most). Inputs of each: those of the graph that it reads, and values of parts before it,
+ * by their names; these are outputs there. Outputs of the graph are outputs of the part that makes them.
  */
 export const partition = (graph: Graph, count: number, lead = 0): readonly Graph[] => {
   const parts: Graph[] = [];

@@ -73,12 +73,19 @@ test('no more parts than there are weights, and none of nothing', () => {
   assert.equal(partition(g.build(), 2).length, 1);
 });
 
-test('rows that are looked up are nothing to pack; 16-bit weights are packed as float32', () => {
+test('rows that are looked up and scales of blocks are nothing to pack; 16-bit weights are packed as float32', () => {
   const g = new GraphBuilder();
-  const range = { path: join(folder, 'none'), offset: 0, bytes: 2 * WIDTH * WIDTH };
-  const half = g.external('half', 'bfloat16', [WIDTH, WIDTH], range);
-  const table = g.external('table', 'bfloat16', [WIDTH, WIDTH], range);
+  const of = (bytes: number) => ({ path: join(folder, 'none'), offset: 0, bytes });
+  const half = g.external('half', 'bfloat16', [WIDTH, WIDTH], of(2 * WIDTH * WIDTH));
+  const table = g.external('table', 'bfloat16', [WIDTH, WIDTH], of(2 * WIDTH * WIDTH));
   const rows = g.cast(g.gather(table, g.input('ids', 'int64', ['N'])), 'float32');
-  g.output('y', g.matmul(rows, g.cast(half, 'float32')));
+  const x = g.matmul(rows, g.cast(half, 'float32'));
+  const [n, k, blockSize] = [16, WIDTH * 4, 16];
+  const packed = {
+    data: g.external('data', 'uint8', [n, k / blockSize, blockSize / 2], of((n * k) / 2)),
+    scales: g.external('scales', 'float32', [n, k / blockSize], of((4 * n * k) / blockSize)),
+  };
+  const wide = g.concat([x, x, x, x], 1);
+  g.output('y', g.matMulNBits(wide, packed, { n, k, bits: 4, blockSize, accuracy: 1 }));
   assert.equal(bytesToPack(g.build()), LAYER_BYTES);
 });
