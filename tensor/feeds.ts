@@ -16,6 +16,13 @@ export type Feeds = Readonly<Record<string, Feed>>;
 export const handedOver = (feeds: readonly Feed[]): ArrayBuffer[] =>
   feeds.map(({ data }) => data.buffer).filter((buffer) => buffer instanceof ArrayBuffer);
 
+/** A copy that threads share: handed to another one as it is. */
+export const inSharedMemory = (data: Float32Array): Float32Array => {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
+  copy.set(data);
+  return copy;
+};
+
 /** What the caller can do something about: a device that isn't there, a feed that doesn't fit, a refused model. */
 export class SessionError extends Error {
   override readonly name = 'SessionError';
@@ -30,7 +37,7 @@ export class SessionError extends Error {
 export const noOutput = (name: string): SessionError =>
   new SessionError('bad-feed', `the graph has no output ${name}`);
 
-/** Whether an array holds a tensor of this dtype and shape, and the runtime can read it. */
+/** Whether an array holds a tensor of this dtype and shape. */
 export function checkData(
   name: string,
   type: { dtype: DType },

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { GraphBuilder } from './builder.ts';
 import { flushesDenormals } from './denormals.ts';
 import type { Feed, Feeds } from './feeds.ts';
-import { checkFeeds, handedOver, noOutput, SessionError } from './feeds.ts';
+import { checkFeeds, handedOver, inSharedMemory, noOutput, SessionError } from './feeds.ts';
 import type { Graph } from './graph.ts';
 import { PART_THREAD, type FromPart, type PartSetup, type ToPart } from './part-thread.ts';
 import { bytesToPack, partition } from './partition.ts';
@@ -61,7 +61,7 @@ const sharesFeeds = (): Promise<boolean> =>
     const g = new GraphBuilder();
     g.output('y', g.neg(g.input('x', 'float32', [1])));
     const session = await createSession(g.build(), { quiet: true });
-    const data = new Float32Array(new SharedArrayBuffer(4)).fill(2);
+    const data = inSharedMemory(Float32Array.of(2));
     try {
       const { y } = await session.run({ x: { data, shape: [1] } });
       return y?.data[0] === -2;

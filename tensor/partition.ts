@@ -1,32 +1,30 @@
 // A graph cut into graphs that run one after the other, so that their weights can be packed at the same time
 // (parted-session.ts). Cuts lie where few values cross, which is between the layers of a model.
 
-import { isFloat } from './dtype.ts';
-import type { Graph, GraphNode, Initializer, NodeOf, Value } from './graph.ts';
+import { byteLength, isFloat } from './dtype.ts';
+import type { Graph, GraphNode, NodeOf, Value } from './graph.ts';
 import type { OpKind } from './ops.ts';
-import { addDims } from './shape.ts';
+import { concatShapes, elements } from './shape.ts';
 
 /** What reads weights that are packed: products, and casts of 16-bit weights just before their product. */
 const packing: ReadonlySet<OpKind> = new Set(['matmul', 'fusedMatMul', 'gemm', 'cast']);
 
-/** Bytes of the float weight that a node multiplies with, as float32: what packing it costs. */
-const packedBytes = (graph: Graph): ((node: GraphNode) => number) => {
-  const sizes = new Map<Value, number>();
-  for (const { kind, value } of graph.initializers) {
+/** For each node, bytes of the float weight that it multiplies with, as float32: what packing it costs. */
+const packedBytes = ({ initializers, nodes }: Graph): readonly number[] => {
+  const sizes = new Map<Value | undefined, number>();
+  for (const { kind, value } of initializers) {
     if (kind !== 'external' || value.shape.length !== 2 || !isFloat(value.dtype)) continue;
-    sizes.set(value, 4 * value.shape.reduce<number>((product, dim) => product * Number(dim), 1));
+    sizes.set(value, byteLength('float32', Number(elements(value.shape))));
   }
-  const bytesOf = (value: Value | undefined): number =>
-    value === undefined ? 0 : (sizes.get(value) ?? 0);
-  return ({ kind, inputs }) =>
-    packing.has(kind) ? inputs.reduce((sum, value) => sum + bytesOf(value), 0) : 0;
+  return nodes.map(({ kind, inputs }) =>
+    packing.has(kind) ? sum(inputs.map((value) => sizes.get(value) ?? 0)) : 0,
+  );
 };
 
+const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0);
+
 /** Bytes that a session of this graph packs when it is created. */
-export const bytesToPack = (graph: Graph): number => {
-  const bytes = packedBytes(graph);
-  return graph.nodes.reduce((sum, node) => sum + bytes(node), 0);
-};
+export const bytesToPack = (graph: Graph): number => sum(packedBytes(graph));
 
 /** How far from an equal share a cut may lie, as a part of a share, so that fewer values cross. */
 const LEEWAY = 0.1;
@@ -40,9 +38,7 @@ export const partition = (graph: Graph, count: number, lead = 0): readonly Graph
   const parts: Graph[] = [];
   let rest = graph;
   for (let left = count; left > 1; left -= 1) {
-    const share = bytesToPack(rest) / left;
-    const ahead = left === count ? Math.min((lead * (count - 1)) / count, share / 4) : 0;
-    const at = cutAt(rest, share + ahead);
+    const at = cutAt(rest, left, left === count ? lead : 0);
     if (at === null) break;
     const [first, second] = cut(rest, at);
     parts.push(first);
@@ -51,21 +47,23 @@ export const partition = (graph: Graph, count: number, lead = 0): readonly Graph
   return [...parts, rest];
 };
 
-/** The index of the node before which a first part with `share` bytes ends; null where nothing can be divided. */
-const cutAt = (graph: Graph, share: number): number | null => {
+/** The index of the node before which the first of `count` parts ends; null where nothing can be divided. */
+const cutAt = (graph: Graph, count: number, lead: number): number | null => {
   const bytes = packedBytes(graph);
-  const total = bytesToPack(graph);
+  const total = sum(bytes);
+  const equal = total / count;
+  const share = equal + Math.min((lead * (count - 1)) / count, equal / 4);
   const crossing = crossings(graph);
   let packed = 0;
   let best: number | null = null;
   let least = Infinity;
-  for (const [index, node] of graph.nodes.entries()) {
-    packed += bytes(node);
+  for (const [index, own] of bytes.entries()) {
+    packed += own;
     if (packed === 0) continue;
     if (packed === total) break;
     const off = Math.abs(packed / share - 1);
     // Less than one, between cuts that as many values cross; outside of the leeway the distance alone.
-    const cost = off <= LEEWAY ? (crossing[index] ?? 0) + off : graph.nodes.length + off;
+    const cost = off <= LEEWAY ? (crossing[index] ?? 0) + off : bytes.length + off;
     if (cost < least) [best, least] = [index + 1, cost];
   }
   return best;
@@ -123,7 +121,7 @@ const over = (
     nodes,
     outputs,
     inputs: [...graph.inputs.filter(isRead), ...more],
-    initializers: graph.initializers.filter(({ value }: Initializer) => isRead(value)),
+    initializers: graph.initializers.filter(({ value }) => isRead(value)),
   };
 };
 
@@ -154,15 +152,13 @@ const splitConcats = (
 };
 
 const concatOf = (node: NodeOf<'concat'>, inputs: readonly Value[]): NodeOf<'concat'> => {
-  const [like, last] = [inputs[0], inputs.at(-1)];
-  if (like === undefined || last === undefined) throw new Error('a concatenation of nothing');
-  const { axis } = node.attributes;
-  const along = axis < 0 ? axis + like.shape.length : axis;
-  const joined = addDims(...inputs.map(({ shape }) => shape[along] ?? 0));
+  const last = inputs.at(-1);
+  if (last === undefined) throw new Error('a concatenation of nothing');
+  const shapes = inputs.map(({ shape }) => shape);
   const value: Value = {
     name: `${last.name}.joined`,
-    dtype: like.dtype,
-    shape: like.shape.map((dim, index) => (index === along ? joined : dim)),
+    dtype: last.dtype,
+    shape: concatShapes(shapes, node.attributes.axis),
   };
   return { ...node, name: value.name, inputs, outputs: [value] };
 };

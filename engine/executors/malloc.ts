@@ -1,9 +1,9 @@
 // How workers should ask for memory: what glibc's malloc is told.
 //
-// Huge pages or not: gigabytes of weights are otherwise handed out 4 KB at a time, half
-// of the time that a large model takes to open. Not so in a virtual machine whose free memory goes back to its host
-// (virtio's free page reporting: Firecracker, cloud sandboxes): what goes back are the large blocks, so that a huge page
-// has to be found by the host again, while small pages come from what was used a moment ago (bench/results.md).
+// Huge pages or not: gigabytes of weights are otherwise handed out 4 KB at a time, half of the time that a large model
+// takes to open. Not so in a virtual machine whose free memory goes back to its host (virtio's free page reporting:
+// Firecracker, cloud sandboxes): what goes back are the large blocks, so that a huge page has to be found by the host
+// again, while small pages come from what was used a moment ago (bench/results.md).
 //
 // From which size on memory is mapped, and goes back when it is freed: unless told, malloc moves that border up, to 32 MB,
 // with what is freed. While two threads pack weights (tensor/parted-session.ts) it then depends on which is ahead whether
@@ -32,6 +32,7 @@ export const givesMemoryBack = (devices = DEVICES): boolean => {
   }
 };
 
+/** 16 and 32 MiB. */
 const FIXED_BORDERS = 'glibc.malloc.mmap_threshold=16777216:glibc.malloc.trim_threshold=33554432';
 
 /** For workers, unless the user has set something. */

@@ -2,6 +2,7 @@
 // batch; what the batch means (a prompt, a step of many rows, choices after a prefix) is its caller's business.
 
 import type { Graph } from '../../tensor/graph.ts';
+import { inSharedMemory } from '../../tensor/feeds.ts';
 import { createPartedSession, type PartedSession } from '../../tensor/parted-session.ts';
 import { SessionError, type Feed } from '../../tensor/session.ts';
 import type { TensorData } from '../../tensor/dtype.ts';
@@ -110,12 +111,6 @@ export const createRunner = async (options: RunnerOptions): Promise<Runner> => {
 
 const EMPTY = new Float32Array(0);
 
-const sharedCopy = (data: Float32Array): Float32Array => {
-  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
-  copy.set(data);
-  return copy;
-};
-
 const runnerOver = (session: PartedSession, options: RunnerOptions): Runner => {
   const { config, head, maxLength, longest, compute, device, threads } = options;
   // The one kernel of graphs that only read divides its work by heads.
@@ -132,8 +127,8 @@ const runnerOver = (session: PartedSession, options: RunnerOptions): Runner => {
     const { rope } = config.positions;
     const { rows, cos, sin } = ropeTables(rope, maxLength, Math.max(maxLength, CHUNK));
     const shape = [rows, cos.length / rows];
-    fixed['cos'] = { data: shared ? sharedCopy(cos) : cos, shape };
-    fixed['sin'] = { data: shared ? sharedCopy(sin) : sin, shape };
+    fixed['cos'] = { data: shared ? inSharedMemory(cos) : cos, shape };
+    fixed['sin'] = { data: shared ? inSharedMemory(sin) : sin, shape };
   }
   return {
     config,

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { flushesDenormals } from '../../tensor/denormals.ts';
 import { GraphBuilder } from '../../tensor/builder.ts';
-import type { Feeds } from '../../tensor/feeds.ts';
+import { inSharedMemory, type Feeds } from '../../tensor/feeds.ts';
 import { createPartedSession } from '../../tensor/parted-session.ts';
 import { PART_THREAD, type FromPart, type PartSetup } from '../../tensor/part-thread.ts';
 import { createSession, SessionError } from '../../tensor/session.ts';
@@ -27,13 +27,12 @@ const isSessionError =
   (error: unknown): boolean =>
     error instanceof SessionError && error.code === code && message.test(error.message);
 
-const inSharedMemory = (feeds: Feeds): Feeds =>
+const shared = (feeds: Feeds): Feeds =>
   Object.fromEntries(
-    Object.entries(feeds).map(([name, { data, shape }]) => {
-      const shared = new Float32Array(new SharedArrayBuffer(data.byteLength));
-      shared.set(data as Float32Array);
-      return [name, { data: shared, shape }];
-    }),
+    Object.entries(feeds).map(([name, { data, shape }]) => [
+      name,
+      { data: inSharedMemory(data as Float32Array), shape },
+    ]),
   );
 
 for (const parts of [2, 3])
@@ -44,7 +43,7 @@ for (const parts of [2, 3])
       const parted = await createPartedSession(graph, { threads, parts });
       assert.equal(parted.parts, parts);
       const expected = await whole.run(feeds);
-      const together = [feeds, inSharedMemory(feeds), feeds].map((each) => parted.run(each));
+      const together = [feeds, shared(feeds), feeds].map((each) => parted.run(each));
       for (const results of await Promise.all(together)) assert.deepEqual(results, expected);
       assert.deepEqual(Object.keys(await parted.run(feeds, { fetches: ['y'] })), ['y']);
       await Promise.all([whole.release(), parted.release()]);

@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LikelihoodReader } from '../../../models/decode/likelihood.ts';
-import { loadRunner } from '../../../models/decode/load.ts';
 import { skipUnlessShared } from '../../shared.ts';
-import { openTiny } from './tiny-models.ts';
+import { openTiny, tinyRunner } from './tiny-models.ts';
 
 const root = 'goldens/generation/models';
 const tokens = (count: number, from: number): number[] =>
@@ -20,16 +19,8 @@ for (const name of ['llama', 'gpt2'])
       `${name}: ${choices} choices of ${length} tokens after a context of one`,
       { skip: skipUnlessShared(`${root}/${name}`) },
       async () => {
-        const { config, weights } = openTiny(`${root}/${name}`);
-        const runner = await loadRunner({
-          config,
-          weights,
-          adapter: null,
-          head: 'scores',
-          activations: 'float',
-          maxLength: length + 1,
-          threads: 1,
-        });
+        const model = openTiny(`${root}/${name}`);
+        const runner = await tinyRunner(model, 'scores', { maxLength: length + 1, threads: 1 });
         const continuations = Array.from({ length: choices }, (_, at) => tokens(length, at * 11));
         const together = await new LikelihoodReader(runner).continuations([5], continuations);
         for (const [at, continuation] of continuations.entries()) {
@@ -48,19 +39,10 @@ for (const name of ['llama', 'gpt2'])
     `${name}: likelihoods in several sessions have the bits of one`,
     { skip: skipUnlessShared(`${root}/${name}`) },
     async () => {
-      const { config, weights } = openTiny(`${root}/${name}`);
+      const model = openTiny(`${root}/${name}`);
       const choices = [tokens(3, 0), tokens(4, 20), tokens(1, 40)];
       const likelihoodsIn = async (parts: number) => {
-        const runner = await loadRunner({
-          config,
-          weights,
-          adapter: null,
-          head: 'scores',
-          activations: 'float',
-          maxLength: 64,
-          threads: 2,
-          parts,
-        });
+        const runner = await tinyRunner(model, 'scores', { maxLength: 64, parts });
         assert.equal(runner.cacheShape.shared, parts > 1);
         const reader = new LikelihoodReader(runner);
         // The second shares its beginning with the first, which is read from the cache.

@@ -10,9 +10,8 @@ import { configFromGguf } from '../../../models/checkpoint/gguf-config.ts';
 import { readGgufHeader } from '../../../models/checkpoint/gguf.ts';
 import { openWeights, type WeightMode } from '../../../models/checkpoint/layout.ts';
 import { modelConfig } from '../../../models/config.ts';
-import type { Activations } from '../../../models/digits.ts';
 import type { Head } from '../../../models/decode/graph.ts';
-import { loadRunner } from '../../../models/decode/load.ts';
+import { loadRunner, type DecoderOptions } from '../../../models/decode/load.ts';
 import { createRunner, type Runner } from '../../../models/decode/runner.ts';
 import { storedLinears, type Linears } from '../../../models/linear.ts';
 import { ModelTensors } from '../../../models/tensors.ts';
@@ -73,14 +72,15 @@ export const isOverflow = (error: unknown): boolean =>
 export const tinyRunner = (
   { config, weights }: GoldenModel,
   head: Head,
-  options: { readonly threads?: number; readonly activations?: Activations } = {},
+  options: Partial<Pick<DecoderOptions, 'threads' | 'activations' | 'maxLength' | 'parts'>> = {},
 ): Promise<Runner> =>
   loadRunner({
     config,
     weights,
     adapter: null,
     head,
-    activations: options.activations ?? 'float',
+    activations: 'float',
     maxLength: 1024,
-    threads: options.threads ?? 2,
+    threads: 2,
+    ...options,
   });
